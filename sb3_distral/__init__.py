@@ -1,0 +1,25 @@
+"""Distral (Teh et al., 2017) for Stable-Baselines3: tasks that share a distilled policy."""
+
+from importlib.metadata import version
+
+from sb3_distral import tasks
+from sb3_distral.algorithms import ALGORITHMS
+from sb3_distral.callbacks import DistillationCallback, TaskEvalCallback
+from sb3_distral.distral_a2c import DistralA2C
+from sb3_distral.rewards import DistilledPriorReward, RegularizedReward
+from sb3_distral.vec_env import TaskVecEnv, make_task_vec_env
+
+__version__ = version("sb3-distral")
+
+__all__ = [
+    "ALGORITHMS",
+    "DistillationCallback",
+    "DistilledPriorReward",
+    "DistralA2C",
+    "RegularizedReward",
+    "TaskEvalCallback",
+    "TaskVecEnv",
+    "__version__",
+    "make_task_vec_env",
+    "tasks",
+]

@@ -1,0 +1,173 @@
+"""Distillation at the end of each roll-out, evaluation task by task, and checkpoints that a training can go on from."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback
+from stable_baselines3.common.utils import obs_as_tensor, update_learning_rate
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_distral import objective
+from sb3_distral.evaluation import DistilledPredictor, evaluate_tasks
+from sb3_distral.policies import ActionStep, log_policy
+
+if TYPE_CHECKING:
+    from sb3_distral.distral_a2c import DistralA2C
+
+
+class DistillationCallback(BaseCallback):
+    """
+    Teach π0 the centroid of the task policies on the states of each roll-out, the second term of (10).
+
+    *Joint*: leave the gradient on π0, where :meth:`DistralA2C.train` adds the policy gradient's; one optimizer step
+    takes both, so that c_KL weighs one against the other. *Alternating*: fit π0 with its own optimizer; the tasks then
+    train against a fixed π0. ``DistralA2C`` installs this callback itself.
+
+    :param alternating: Whether π0 is fitted on its own
+    :param n_epochs: Gradient steps of the fit at the end of each roll-out, if alternating
+    :param value_l2_coef: Weight of (V0 − Vi)², which teaches the distilled value what the tasks' values share
+    """
+
+    model: "DistralA2C"
+
+    def __init__(self, alternating: bool = False, n_epochs: int = 1, value_l2_coef: float = 0.0):
+        super().__init__()
+        self.alternating = alternating
+        self.n_epochs = n_epochs
+        self.value_l2_coef = value_l2_coef
+        self.steps: list[ActionStep] = []
+
+    def _on_rollout_start(self) -> None:
+        self.steps = []
+
+    def _on_step(self) -> bool:
+        step = self.model.policy.last_step
+        assert step is not None
+        self.steps.append(step)
+        return True
+
+    def _on_rollout_end(self) -> None:
+        policy = self.model.policy
+        policy.distilled_policy.optimizer.zero_grad()
+        tasks, task_log_policy = th.cat([s.tasks for s in self.steps]), th.cat([s.task_log_policy for s in self.steps])
+        if policy.task_columns is None or not (self.model.costs.kl.any() or self.value_l2_coef > 0):
+            return
+        observations = self._rollout_observations()
+        policy.distilled_policy.set_training_mode(True)
+        for _ in range(self.n_epochs if self.alternating else 1):
+            loss = self._loss(observations, tasks, task_log_policy)
+            loss.backward()  # type: ignore[no-untyped-call]
+            if self.alternating:
+                self._step()
+        self.logger.record("distral/distillation_loss", loss.item())
+
+    def _rollout_observations(self) -> Any:
+        """
+        :return: Plain observations of the roll-out in the order of ``self.steps``, (n_steps * n_envs, ...)
+        """
+        buffer, policy = self.model.rollout_buffer, self.model.policy
+        rows = {key: value.reshape(-1, *value.shape[2:]) for key, value in buffer.observations.items()}  # type: ignore[attr-defined]
+        return policy.split(obs_as_tensor(rows, self.model.device))[0]  # type: ignore[arg-type]
+
+    def _loss(self, observations: Any, tasks: th.Tensor, task_log_policy: th.Tensor) -> th.Tensor:
+        policy, costs = self.model.policy, self.model.costs
+        distilled_log_policy = log_policy(policy.distilled_policy, observations)
+        rows = objective.distillation_loss(task_log_policy, distilled_log_policy, costs.kl.to(tasks.device)[tasks])
+        if self.value_l2_coef > 0:
+            task_values = th.as_tensor(self.model.rollout_buffer.values, device=rows.device).flatten()
+            distilled_values = policy.distilled_policy.predict_values(observations).flatten()
+            rows = rows + self.value_l2_coef * (distilled_values - task_values).square()
+        return objective.task_means(rows, tasks, policy.n_tasks).sum()
+
+    def _step(self) -> None:
+        distilled = self.model.policy.distilled_policy
+        progress = self.model._current_progress_remaining
+        update_learning_rate(distilled.optimizer, self.model.lr_schedule(progress))
+        th.nn.utils.clip_grad_norm_(distilled.parameters(), self.model.max_grad_norm)
+        distilled.optimizer.step()
+        distilled.optimizer.zero_grad()
+
+    def log_divergences(self) -> None:
+        """Record how far each task policy was from π0 in the last roll-out, and how certain."""
+        if not self.steps:
+            return
+        tasks, task_log_policy = th.cat([s.tasks for s in self.steps]), th.cat([s.task_log_policy for s in self.steps])
+        self._log_by_task("entropy", objective.entropy(task_log_policy), tasks)
+        if self.steps[0].distilled_log_policy is not None:
+            distilled_log_policy = th.cat([s.distilled_log_policy for s in self.steps])  # type: ignore[misc]
+            self._log_by_task("kl", objective.kl_divergence(task_log_policy, distilled_log_policy), tasks)
+
+    def _log_by_task(self, name: str, rows: th.Tensor, tasks: th.Tensor) -> None:
+        means = objective.task_means(rows, tasks, self.model.n_tasks).tolist()
+        for task_name, mean in zip(self.model.task_names, means, strict=True):
+            self.logger.record(f"distral/{task_name}/{name}", mean)
+
+
+class TaskEvalCallback(BaseCallback):
+    """
+    Evaluate every task policy, and the distilled policy on every task, at regular intervals.
+
+    Logs ``eval/<task>/mean_reward``, ``eval/<task>/distilled_mean_reward`` and their means over tasks. The results of
+    all evaluations stay in :attr:`results`.
+
+    :param eval_env: A ``TaskVecEnv`` of its own, not the training environment
+    :param n_eval_episodes: Episodes of each task
+    :param eval_freq: Calls of the callback (steps of all sub-environments at once) between evaluations
+    :param deterministic: Whether to take the likeliest actions
+    """
+
+    model: "DistralA2C"
+
+    def __init__(
+        self, eval_env: VecEnv, n_eval_episodes: int = 5, eval_freq: int = 10_000, deterministic: bool = False
+    ):
+        super().__init__()
+        self.eval_env = eval_env
+        self.n_eval_episodes = n_eval_episodes
+        self.eval_freq = eval_freq
+        self.deterministic = deterministic
+        self.results: list[dict[str, Any]] = []
+
+    def _on_step(self) -> bool:
+        if self.n_calls % self.eval_freq == 0:
+            self._evaluate()
+        return True
+
+    def _evaluate(self) -> None:
+        arguments = (self.eval_env, self.n_eval_episodes, self.deterministic)
+        tasks = evaluate_tasks(self.model, *arguments)
+        distilled = evaluate_tasks(DistilledPredictor(self.model.distilled_policy), *arguments)
+        self.results.append({"timesteps": self.num_timesteps, "tasks": tasks, "distilled": distilled})
+        for prefix, returns in (("", tasks), ("distilled_", distilled)):
+            means = {name: float(np.mean(values)) for name, values in returns.items()}
+            for name, mean in means.items():
+                self.logger.record(f"eval/{name}/{prefix}mean_reward", mean)
+            self.logger.record(f"eval/{prefix}mean_reward", float(np.mean(list(means.values()))))
+        self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
+        self.logger.dump(self.num_timesteps)
+
+
+class RolloutCheckpointCallback(CheckpointCallback):
+    """
+    Save checkpoints between roll-outs, from which a training goes on bit for bit.
+
+    :class:`CheckpointCallback` saves in the middle of a roll-out, whose first part is then lost.
+
+    :param save_freq: Calls of the callback (steps of all sub-environments at once) between checkpoints; a checkpoint is
+        written at the first roll-out that starts after them
+    :param save_path: Folder of the checkpoints
+    :param name_prefix: Beginning of their names
+    """
+
+    def __init__(self, save_freq: int, save_path: str, name_prefix: str = "checkpoint"):
+        super().__init__(save_freq, save_path, name_prefix)
+        self.last_save = 0
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        if self.n_calls - self.last_save >= self.save_freq:
+            self.last_save = self.n_calls
+            self.model.save(self._checkpoint_path(extension="zip"))

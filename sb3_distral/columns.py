@@ -1,0 +1,328 @@
+"""Networks of n tasks, stacked and evaluated together.
+
+A loop over eight small networks spends its time in overhead; here the linear layers of all tasks are one batched matrix
+product. Features extractors with parameters (convolutions) stay a loop over tasks, which is faster for images on a CPU.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch as th
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.type_aliases import PyTorchObs
+from torch import nn
+
+# Activations that give the same on any shape.
+ELEMENTWISE = (nn.Tanh, nn.ReLU, nn.ELU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Sigmoid)
+
+
+class TaskLayout(NamedTuple):
+    """
+    Where the rows of a batch go when they are sorted by task and each task is padded to the same number of rows.
+
+    :param tasks: Task of each row, shape (batch,)
+    :param order: Rows in order of task, shape (batch,); ``None`` where they come so, as in a roll-out
+    :param counts: Number of rows of each task
+    :param n_rows: Rows of each task with padding
+    :param slots: Place of each row among the (n_tasks * n_rows) padded ones, shape (batch,); ``None`` where every row
+        is in its place
+    """
+
+    tasks: th.Tensor
+    order: th.Tensor | None
+    counts: list[int]
+    n_rows: int
+    slots: th.Tensor | None
+
+    @classmethod
+    def of(cls, tasks: th.Tensor, n_tasks: int) -> "TaskLayout":
+        """
+        :param tasks: Task of each row, shape (batch,)
+        :param n_tasks: Number of tasks
+        :return: The layout of this batch
+        """
+        order = th.argsort(tasks, stable=True)
+        counts = th.bincount(tasks, minlength=n_tasks)
+        sorted_tasks = tasks[order]
+        rows = th.arange(len(tasks), device=tasks.device)
+        place_in_task = rows - (counts.cumsum(0) - counts)[sorted_tasks]
+        n_rows = int(counts.max())
+        slots = th.empty_like(order)
+        slots[order] = sorted_tasks * n_rows + place_in_task
+        is_sorted, is_even = th.equal(order, rows), len(rows) == n_tasks * n_rows
+        return cls(
+            tasks, None if is_sorted else order, counts.tolist(), n_rows, None if is_sorted and is_even else slots
+        )
+
+    def sort(self, rows: th.Tensor) -> th.Tensor:
+        """
+        :param rows: Rows in the order in which they came
+        :return: Rows in order of task
+        """
+        return rows if self.order is None else rows[self.order]
+
+    def pad(self, sorted_rows: th.Tensor) -> th.Tensor:
+        """
+        :param sorted_rows: Rows in order of task, shape (batch, features)
+        :return: The rows of each task, padded with zeros, shape (n_tasks, n_rows, features)
+        """
+        n_tasks = len(self.counts)
+        if self.slots is not None and len(sorted_rows) < n_tasks * self.n_rows:
+            padded = sorted_rows.new_zeros(n_tasks * self.n_rows, sorted_rows.shape[1])
+            sorted_rows = padded.index_copy(0, self.sort(self.slots), sorted_rows)
+        return sorted_rows.view(n_tasks, self.n_rows, -1)
+
+    def unpad(self, padded: th.Tensor) -> th.Tensor:
+        """
+        :param padded: Rows of each task, shape (n_tasks, n_rows, features)
+        :return: The rows in the order in which they came, shape (batch, features)
+        """
+        rows = padded.flatten(0, 1)
+        return rows if self.slots is None else rows[self.slots]
+
+
+class StackedLinear(nn.Module):
+    """
+    The linear layers of all tasks as one batched product.
+
+    :param layers: One layer a task, of equal shape
+    """
+
+    def __init__(self, layers: Sequence[nn.Linear]):
+        super().__init__()
+        self.weight = nn.Parameter(th.stack([layer.weight.detach() for layer in layers]))
+        self.bias = nn.Parameter(th.stack([layer.bias.detach() for layer in layers]))
+
+    def forward(self, rows: th.Tensor) -> th.Tensor:
+        """
+        :param rows: Shape (n_tasks, n_rows, in_features)
+        :return: Shape (n_tasks, n_rows, out_features)
+        """
+        return th.baddbmm(self.bias.unsqueeze(1), rows, self.weight.transpose(1, 2))
+
+
+class SharedModule(nn.Module):
+    """
+    A module without parameters: the same function for every task, applied to all rows at once.
+
+    :param module: The module of one task
+    """
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, rows: th.Tensor) -> th.Tensor:
+        """
+        :param rows: Shape (n_tasks, n_rows, features)
+        :return: Shape (n_tasks, n_rows, features)
+        """
+        return self.module(rows.flatten(0, 1)).unflatten(0, rows.shape[:2])  # type: ignore[no-any-return]
+
+
+class SeparateModules(nn.ModuleList):
+    """Modules of any kind, one a task, each applied to its task's rows: always right, fast for large modules."""
+
+    def forward(self, rows: th.Tensor) -> th.Tensor:
+        """
+        :param rows: Shape (n_tasks, n_rows, features)
+        :return: Shape (n_tasks, n_rows, features)
+        """
+        return th.stack([module(task_rows) for module, task_rows in zip(self, rows, strict=True)])
+
+
+def has_state(module: nn.Module) -> bool:
+    """
+    :param module: Any module
+    :return: Whether two copies of it can compute different things
+    """
+    return any(True for _ in module.parameters()) or any(True for _ in module.buffers())
+
+
+def stack_modules(modules: Sequence[nn.Module]) -> nn.Module:
+    """
+    Turn one module a task into one module of all tasks, on rows of shape (n_tasks, n_rows, features).
+
+    :param modules: Modules of equal structure
+    :return: A module that holds copies of their parameters
+    """
+    first = modules[0]
+    if isinstance(first, nn.Sequential):
+        return nn.Sequential(*(stack_modules(layers) for layers in zip(*modules, strict=True)))
+    if type(first) is nn.Linear and first.bias is not None:
+        return StackedLinear(modules)  # type: ignore[arg-type]
+    if isinstance(first, ELEMENTWISE):
+        return first
+    return SeparateModules(modules) if has_state(first) else SharedModule(first)
+
+
+class TaskFeatures(nn.Module):
+    """
+    Features extractors of all tasks.
+
+    :param extractors: One extractor a task; one is enough for all where it has no parameters
+    """
+
+    def __init__(self, extractors: Sequence[nn.Module]):
+        super().__init__()
+        self.extractors = SeparateModules(extractors if has_state(extractors[0]) else extractors[:1])
+
+    def forward(self, observations: PyTorchObs, layout: TaskLayout) -> th.Tensor:
+        """
+        :param observations: Preprocessed plain observations of a batch
+        :param layout: Where its rows belong
+        :return: Features, padded by task, shape (n_tasks, n_rows, features)
+        """
+        if len(self.extractors) == 1:
+            return layout.pad(layout.sort(self.extractors[0](observations)))
+        order = layout.sort(th.arange(len(layout.tasks), device=layout.tasks.device))
+        chunks = zip(self.extractors, th.split(order, layout.counts), strict=True)
+        return layout.pad(th.cat([own(select_rows(observations, rows)) for own, rows in chunks if len(rows) > 0]))
+
+
+def select_rows(observations: PyTorchObs, rows: th.Tensor) -> PyTorchObs:
+    """
+    :param observations: A batch, of arrays or of dicts
+    :param rows: Indices, shape (n,)
+    :return: Those rows
+    """
+    if isinstance(observations, dict):
+        return {key: value[rows] for key, value in observations.items()}
+    return observations[rows]
+
+
+class TaskColumns(nn.Module):
+    """
+    The actor-critic networks of n tasks as one network.
+
+    :param columns: The separate networks, of equal structure; their parameters are copied
+    """
+
+    features_extractor: TaskFeatures
+    value_features_extractor: TaskFeatures
+
+    def __init__(self, columns: Sequence[ActorCriticPolicy]):
+        super().__init__()
+        self.n_tasks = len(columns)
+        self.features_extractor = TaskFeatures([column.pi_features_extractor for column in columns])
+        self.value_features_extractor = self.features_extractor
+        if not columns[0].share_features_extractor:
+            self.value_features_extractor = TaskFeatures([column.vf_features_extractor for column in columns])
+        actors = [column.mlp_extractor.policy_net for column in columns]
+        critics = [column.mlp_extractor.value_net for column in columns]
+        # Actors and critics of equal shape are 2 n networks, evaluated together.
+        self.paired = self.value_features_extractor is self.features_extractor and same_shape(actors[0], critics[0])
+        self.actors = stack_modules(actors + critics if self.paired else actors)
+        self.critics = nn.Identity() if self.paired else stack_modules(critics)
+        self.action_net = stack_modules([column.action_net for column in columns])
+        self.value_net = stack_modules([column.value_net for column in columns])
+        self._last_layout: TaskLayout | None = None
+
+    def forward(self, observations: PyTorchObs, tasks: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+        """
+        :param observations: Preprocessed plain observations, rows of any tasks in any order
+        :param tasks: Task of each row, shape (batch,)
+        :return: Logits f, shape (batch, n_actions), and values, shape (batch, 1)
+        """
+        layout = self._layout(tasks)
+        features = self.features_extractor(observations, layout)
+        if self.paired:
+            actor, critic = self.actors(features.repeat(2, 1, 1)).split(self.n_tasks)
+        else:
+            is_shared = self.value_features_extractor is self.features_extractor
+            value_features = features if is_shared else self.value_features_extractor(observations, layout)
+            actor, critic = self.actors(features), self.critics(value_features)
+        return layout.unpad(self.action_net(actor)), layout.unpad(self.value_net(critic))
+
+    def _layout(self, tasks: th.Tensor) -> TaskLayout:
+        # The steps of a roll-out have the same rows.
+        if self._last_layout is None or not th.equal(tasks, self._last_layout.tasks):
+            self._last_layout = TaskLayout.of(tasks, self.n_tasks)
+        return self._last_layout
+
+    def copy_column(self, task: int, column: ActorCriticPolicy) -> None:
+        """
+        Write the parameters of one task into a separate network.
+
+        :param task: Index of the task
+        :param column: A network of the same structure
+        """
+        critics, critic = (self.actors, self.n_tasks + task) if self.paired else (self.critics, task)
+        copy_parameters(self.features_extractor, task, column.pi_features_extractor)
+        copy_parameters(self.value_features_extractor, task, column.vf_features_extractor)
+        copy_parameters(self.actors, task, column.mlp_extractor.policy_net)
+        copy_parameters(critics, critic, column.mlp_extractor.value_net)
+        copy_parameters(self.action_net, task, column.action_net)
+        copy_parameters(self.value_net, task, column.value_net)
+
+    def clip_grad_norm_(self, max_norm: float) -> None:
+        """
+        Clip the gradient of each task by the norm of that task's gradient alone.
+
+        :param max_norm: Largest norm, as in :func:`torch.nn.utils.clip_grad_norm_`
+        """
+        stacked, separate = self._gradients()
+        squares = th.zeros(self.n_tasks, device=next(self.parameters()).device)
+        for gradients in stacked.values():
+            norms = th.linalg.vector_norm(th.cat([gradient.flatten(1) for gradient in gradients], dim=1), dim=1)
+            squares += norms.square().view(-1, self.n_tasks).sum(dim=0)
+        for task, gradient in separate:
+            squares[task] += gradient.square().sum()
+        scale = (max_norm / (squares.sqrt() + 1e-6)).clamp(max=1.0)
+        for n_networks, gradients in stacked.items():
+            network_scale = scale.repeat(n_networks // self.n_tasks)
+            for gradient in gradients:
+                gradient.mul_(network_scale.view(-1, *[1] * (gradient.dim() - 1)))
+        for task, gradient in separate:
+            gradient.mul_(scale[task])
+
+    def _gradients(self) -> tuple[dict[int, list[th.Tensor]], list[tuple[int, th.Tensor]]]:
+        """
+        :return: Gradients with a leading axis of networks, by its length (n_tasks or twice as many), and other
+            gradients with the task of each
+        """
+        stacked: dict[int, list[th.Tensor]] = {}
+        separate: list[tuple[int, th.Tensor]] = []
+        for module in self.modules():
+            if isinstance(module, StackedLinear) and module.weight.grad is not None:
+                stacked.setdefault(len(module.weight), []).extend(present_gradients(module))
+            elif isinstance(module, SeparateModules):
+                for index, own in enumerate(module):
+                    separate += [(index % self.n_tasks, gradient) for gradient in present_gradients(own)]
+        return stacked, separate
+
+
+def same_shape(first: nn.Module, second: nn.Module) -> bool:
+    """
+    :param first: A network
+    :param second: Another
+    :return: Whether their parameters have equal shapes, in order
+    """
+    return [p.shape for p in first.parameters()] == [p.shape for p in second.parameters()]
+
+
+def present_gradients(module: nn.Module) -> list[th.Tensor]:
+    """
+    :param module: Any module
+    :return: The gradients that its parameters have
+    """
+    return [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+
+
+def copy_parameters(stacked: nn.Module, index: int, module: nn.Module) -> None:
+    """
+    Inverse of :func:`stack_modules` for one of the modules.
+
+    :param stacked: Module of all
+    :param index: Which of them
+    :param module: A module of the same structure, receives the parameters
+    """
+    if isinstance(stacked, nn.Sequential):
+        for layer, own in zip(stacked, module.children(), strict=True):
+            copy_parameters(layer, index, own)
+    elif isinstance(stacked, StackedLinear):
+        module.load_state_dict({"weight": stacked.weight[index], "bias": stacked.bias[index]})
+    elif isinstance(stacked, TaskFeatures):
+        copy_parameters(stacked.extractors, index, module)
+    elif isinstance(stacked, SeparateModules) and has_state(module):
+        module.load_state_dict(stacked[index].state_dict())

@@ -1,0 +1,403 @@
+"""The policies of Distral: one distilled column, n task columns, and what each task's policy is made of."""
+
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
+
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.distributions import CategoricalDistribution
+from stable_baselines3.common.policies import (
+    ActorCriticCnnPolicy,
+    ActorCriticPolicy,
+    BasePolicy,
+    MultiInputActorCriticPolicy,
+)
+from stable_baselines3.common.preprocessing import is_image_space, preprocess_obs
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+
+from sb3_distral import objective
+from sb3_distral.columns import TaskColumns
+from sb3_distral.task_observation import TASK_KEY, plain_observation, plain_space
+
+Architecture = Literal["shared", "one_column", "two_columns"]
+
+
+def log_policy(column: ActorCriticPolicy, observations: PyTorchObs) -> th.Tensor:
+    """
+    :param column: A policy with discrete actions
+    :param observations: A batch of plain observations
+    :return: log π(·|s), (6), shape (batch, n_actions)
+    """
+    # The steps of ActorCriticPolicy.get_distribution, without its distribution object.
+    features = BasePolicy.extract_features(column, observations, column.pi_features_extractor)
+    logits = column.action_net(column.mlp_extractor.forward_actor(features))
+    return th.log_softmax(logits, dim=-1)
+
+
+def log_policy_and_values(column: ActorCriticPolicy, observations: PyTorchObs) -> tuple[th.Tensor, th.Tensor]:
+    """
+    :param column: A policy with discrete actions
+    :param observations: A batch of plain observations
+    :return: log π(·|s), shape (batch, n_actions), and V(s), shape (batch, 1)
+    """
+    if not column.share_features_extractor:
+        return log_policy(column, observations), column.predict_values(observations)
+    actor, critic = column.mlp_extractor(column.extract_features(observations))
+    return th.log_softmax(column.action_net(actor), dim=-1), column.value_net(critic)
+
+
+class ActionStep(NamedTuple):
+    """
+    What the policies thought of the observations when the actions were chosen.
+
+    :param tasks: Task of each row, shape (batch,)
+    :param actions: Actions taken, shape (batch,)
+    :param task_log_prob: log πi(a|s), shape (batch,)
+    :param task_log_policy: log πi(·|s), shape (batch, n_actions)
+    :param distilled_log_policy: log π0(·|s), shape (batch, n_actions), ``None`` where nothing needs it
+    """
+
+    tasks: th.Tensor
+    actions: th.Tensor
+    task_log_prob: th.Tensor
+    task_log_policy: th.Tensor
+    distilled_log_policy: th.Tensor | None
+
+
+class TaskPolicy(BasePolicy):
+    """
+    The two-column policy of one task, πi = softmax(α h + f) (8), on plain observations.
+
+    :param observation_space: Plain observation space
+    :param action_space: Discrete action space
+    :param column_class: Class of both columns
+    :param column_kwargs: Arguments of both columns, as ``policy_kwargs``
+    :param distilled_weight: Weight α of h in the logits
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Discrete,
+        column_class: type[ActorCriticPolicy],
+        column_kwargs: dict[str, Any],
+        distilled_weight: float,
+    ):
+        super().__init__(observation_space, action_space)
+        self.column_class, self.column_kwargs = column_class, column_kwargs
+        self.distilled_weight = distilled_weight
+        arguments: Any = (observation_space, action_space, self._dummy_schedule)
+        self.distilled_policy = column_class(*arguments, **column_kwargs)
+        self.task_column = column_class(*arguments, **column_kwargs)
+
+    def get_distribution(self, obs: PyTorchObs) -> CategoricalDistribution:
+        """
+        :param obs: A batch of plain observations
+        :return: The action distribution
+        """
+        distilled, task = log_policy(self.distilled_policy, obs), log_policy(self.task_column, obs)
+        weight = th.as_tensor(self.distilled_weight)
+        return categorical(objective.task_log_policy(distilled, task, weight))
+
+    def predict_values(self, obs: PyTorchObs) -> th.Tensor:
+        """
+        :param obs: A batch of plain observations
+        :return: The task's value of each, regularised returns included, shape (batch, 1)
+        """
+        return self.task_column.predict_values(obs)
+
+    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
+        return self.get_distribution(observation).get_actions(deterministic=deterministic)
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        names = ("observation_space", "action_space", "column_class", "column_kwargs", "distilled_weight")
+        return {name: getattr(self, name) for name in names}
+
+
+class DistralPolicy(BasePolicy):
+    """
+    One distilled column π0 and a policy πi for each of n tasks, on observations that name the task.
+
+    With a ``task`` in the observation it acts as that task's policy, without as π0. π0 is a plain Stable-Baselines3
+    policy on the plain observation. What πi is made of is the architecture, a column of Table 1:
+
+    - ``"shared"``: πi = π0 = softmax(h), one network for all tasks;
+    - ``"one_column"``: πi = softmax(f), a network for each task;
+    - ``"two_columns"``: πi = softmax(α h + f), the distilled network and one for each task (8).
+
+    Each task's value comes from its own column (from the shared network where that is all there is).
+
+    :param observation_space: Space of observations with a task, see :mod:`sb3_distral.task_observation`
+    :param action_space: Discrete action space
+    :param lr_schedule: Learning rate schedule
+    :param use_sde: Not supported, must be ``False``
+    :param architecture: What the task policies are made of
+    :param distilled_weight: Weight of h in the logits of two columns; the algorithm sets α where it is ``None``
+    :param column_kwargs: Arguments of every column: ``net_arch``, ``activation_fn``, ``features_extractor_class``, …
+    :raises ValueError: If the architecture is unknown
+    """
+
+    column_class: ClassVar[type[ActorCriticPolicy]] = ActorCriticPolicy
+    observation_space: spaces.Dict
+    distilled_weights: th.Tensor
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        action_space: spaces.Discrete,
+        lr_schedule: Schedule,
+        use_sde: bool = False,
+        architecture: Architecture = "two_columns",
+        distilled_weight: float | None = None,
+        **column_kwargs: Any,
+    ):
+        if architecture not in get_args(Architecture):
+            raise ValueError(f"architecture={architecture!r} is unknown. Choose one of {get_args(Architecture)}.")
+        super().__init__(observation_space, action_space)
+        self.architecture = architecture
+        self.distilled_weight = distilled_weight
+        self.column_kwargs = dict(column_kwargs, use_sde=use_sde)
+        self.plain_observation_space = plain_space(observation_space)
+        self.n_tasks = int(observation_space[TASK_KEY].n)  # type: ignore[attr-defined]
+        initial_weight = 0.0 if distilled_weight is None else distilled_weight
+        self.register_buffer("distilled_weights", th.full((self.n_tasks,), initial_weight))
+        self._build(lr_schedule)
+        # Algorithms that need neither h nor log π0 in a roll-out switch this off.
+        self.evaluates_distilled = True
+        self.last_step: ActionStep | None = None
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        # Task columns first: the first task then starts from the weights that A2C has with the same seed.
+        self.task_columns: TaskColumns | None = None
+        if self.architecture != "shared":
+            self.task_columns = TaskColumns([self._make_column(lr_schedule) for _ in range(self.n_tasks)])
+        self.distilled_policy = self._make_column(lr_schedule)
+        self.optimizer_class = self.distilled_policy.optimizer_class
+        self.optimizer_kwargs = self.distilled_policy.optimizer_kwargs
+        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
+
+    def _make_column(self, lr_schedule: Schedule) -> ActorCriticPolicy:
+        arguments = (self.plain_observation_space, self.action_space, lr_schedule)
+        return self.column_class(*arguments, **self.column_kwargs)
+
+    def _make_two_columns(self, distilled_weight: float) -> TaskPolicy:
+        return TaskPolicy(
+            self.plain_observation_space,
+            self.action_space,  # type: ignore[arg-type]
+            self.column_class,
+            self.column_kwargs,
+            distilled_weight,
+        )
+
+    def set_distilled_weights(self, weights: th.Tensor) -> None:
+        """
+        Follow α, unless the weight of h was given.
+
+        :param weights: α of each task, shape (n_tasks,)
+        """
+        if self.distilled_weight is None:
+            self.distilled_weights.copy_(weights)
+
+    def task_policy(self, task: int) -> BasePolicy:
+        """
+        A copy of one task's policy as it is now.
+
+        :param task: Index of the task
+        :return: A Stable-Baselines3 policy on plain observations
+        """
+        # Initial weights are overwritten at once: drawing them must not move the generators of a training.
+        with th.random.fork_rng():
+            if self.architecture == "two_columns":
+                policy: Any = self._make_two_columns(float(self.distilled_weights[task]))
+                policy.distilled_policy.load_state_dict(self.distilled_policy.state_dict())
+                column = policy.task_column
+            else:
+                policy = column = self._make_column(self._dummy_schedule)
+        if self.task_columns is None:
+            column.load_state_dict(self.distilled_policy.state_dict())
+        else:
+            self.task_columns.copy_column(task, column)
+        return policy.to(self.device)  # type: ignore[no-any-return]
+
+    def split(self, obs: dict[str, th.Tensor]) -> tuple[PyTorchObs, th.Tensor]:
+        """
+        :param obs: A batch of observations with a task
+        :return: Plain observations, and the task of each row, shape (batch,)
+        """
+        return plain_observation(obs), obs[TASK_KEY].long().flatten()
+
+    def evaluate_policies(
+        self, obs: dict[str, th.Tensor], with_distilled: bool
+    ) -> tuple[th.Tensor, th.Tensor | None, th.Tensor]:
+        """
+        Evaluate the policy of each row's task, and π0 where it is asked for or a part of the task policies.
+
+        :param obs: A batch of observations with a task
+        :param with_distilled: Whether log π0 is wanted although the task policies do not contain it
+        :return: log πi(·|s), log π0(·|s) or ``None``, both (batch, n_actions), and values Vi(s), (batch, 1)
+        """
+        plain, tasks = self.split(obs)
+        if self.task_columns is None:
+            shared, values = log_policy_and_values(self.distilled_policy, plain)
+            return shared, shared, values
+        logits, values = self.task_columns(self._preprocess(plain), tasks)
+        if self.architecture == "one_column":
+            distilled = log_policy(self.distilled_policy, plain) if with_distilled else None
+            return th.log_softmax(logits, dim=-1), distilled, values
+        prior = log_policy(self.distilled_policy, plain)
+        return objective.task_log_policy(prior, logits, self.distilled_weights[tasks].unsqueeze(1)), prior, values
+
+    def forward(self, obs: dict[str, th.Tensor], deterministic: bool = False) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        """
+        Choose actions, as :class:`ActorCriticPolicy` does, and keep what the policies thought in ``last_step``.
+
+        :param obs: A batch of observations with a task
+        :param deterministic: Whether to take the likeliest action
+        :return: Actions (batch,), values (batch, 1) and log-probabilities of the actions (batch,)
+        """
+        task_log_policy, distilled_log_policy, values = self.evaluate_policies(obs, self.evaluates_distilled)
+        if deterministic:
+            actions = task_log_policy.argmax(dim=1)
+        else:
+            actions = th.multinomial(task_log_policy.exp(), 1).squeeze(1)
+        log_prob = task_log_policy.gather(1, actions.unsqueeze(1)).squeeze(1)
+        self.last_step = ActionStep(self.split(obs)[1], actions, log_prob, task_log_policy, distilled_log_policy)
+        return actions, values, log_prob
+
+    def evaluate_actions(self, obs: dict[str, th.Tensor], actions: th.Tensor) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        """
+        :param obs: A batch of observations with a task
+        :param actions: Actions, shape (batch,)
+        :return: Values (batch, 1), log-probabilities of the actions (batch,) and entropies (batch,)
+        """
+        task_log_policy, _, values = self.evaluate_policies(obs, with_distilled=False)
+        log_prob = task_log_policy.gather(1, actions.unsqueeze(1)).squeeze(1)
+        return values, log_prob, objective.entropy(task_log_policy)
+
+    def get_distribution(self, obs: dict[str, th.Tensor]) -> CategoricalDistribution:
+        """
+        :param obs: A batch of observations with a task
+        :return: The action distributions of the rows' tasks
+        """
+        return categorical(self.evaluate_policies(obs, with_distilled=False)[0])
+
+    def predict_values(self, obs: dict[str, th.Tensor]) -> th.Tensor:
+        """
+        :param obs: A batch of observations with a task
+        :return: Vi(s) of the rows' tasks, shape (batch, 1)
+        """
+        plain, tasks = self.split(obs)
+        if self.task_columns is None:
+            return self.distilled_policy.predict_values(plain)
+        return self.task_columns(self._preprocess(plain), tasks)[1]  # type: ignore[no-any-return]
+
+    def predict(self, observation: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """
+        Act as the task's policy where the observation names a task, as π0 where it does not.
+
+        :param observation: One observation or a batch
+        :param args: As :meth:`stable_baselines3.common.policies.BasePolicy.predict`
+        :param kwargs: As :meth:`stable_baselines3.common.policies.BasePolicy.predict`
+        :return: Actions and the state, which is ``None``
+        """
+        if isinstance(observation, dict) and TASK_KEY in observation:
+            return super().predict(observation, *args, **kwargs)
+        return self.distilled_policy.predict(observation, *args, **kwargs)
+
+    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
+        assert isinstance(observation, dict)
+        return self.get_distribution(observation).get_actions(deterministic=deterministic)
+
+    def _preprocess(self, plain: PyTorchObs) -> Any:
+        return preprocess_obs(plain, self.plain_observation_space, self.distilled_policy.normalize_images)
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return dict(
+            self.column_kwargs,
+            observation_space=self.observation_space,
+            action_space=self.action_space,
+            lr_schedule=self._dummy_schedule,
+            architecture=self.architecture,
+            distilled_weight=self.distilled_weight,
+        )
+
+
+MlpPolicy = DistralPolicy
+
+
+class CnnPolicy(DistralPolicy):
+    """:class:`DistralPolicy` with convolutional columns, for images."""
+
+    column_class = ActorCriticCnnPolicy
+
+
+class MultiInputPolicy(DistralPolicy):
+    """:class:`DistralPolicy` for Dict observations."""
+
+    column_class = MultiInputActorCriticPolicy
+
+
+POLICY_ALIASES: dict[str, type[BasePolicy]] = {
+    "MlpPolicy": MlpPolicy,
+    "CnnPolicy": CnnPolicy,
+    "MultiInputPolicy": MultiInputPolicy,
+}
+
+
+def is_policy(argument: Any) -> bool:
+    """
+    :param argument: An argument of the algorithm
+    :return: Whether it stands for a policy
+    """
+    if isinstance(argument, type):
+        return issubclass(argument, BasePolicy)
+    return isinstance(argument, str) and argument in ("auto", *POLICY_ALIASES)
+
+
+def choose_policy_class(policy: Any, observation_space: spaces.Space[Any] | None) -> type[BasePolicy]:
+    """
+    :param policy: A subclass of :class:`DistralPolicy`, its alias, or ``"auto"``
+    :param observation_space: Space of observations with a task, ``None`` if not known yet (with a class)
+    :return: The class
+    :raises ValueError: If the policy is unknown or does not fit the observations
+    """
+    if isinstance(policy, type) and issubclass(policy, DistralPolicy):
+        return policy
+    if not isinstance(policy, str) or policy not in ("auto", *POLICY_ALIASES):
+        raise ValueError(
+            f"policy={policy!r} is unknown. Choose 'auto', one of {sorted(POLICY_ALIASES)}, or a subclass of "
+            "DistralPolicy; your own network goes into its column_class or into policy_kwargs."
+        )
+    assert isinstance(observation_space, spaces.Dict)
+    space = plain_space(observation_space)
+    if isinstance(space, spaces.Dict):
+        if policy not in ("auto", "MultiInputPolicy"):
+            raise ValueError(f"policy={policy!r} was given for the Dict observations {space}. Use 'MultiInputPolicy'.")
+        return MultiInputPolicy
+    if policy == "auto":
+        return CnnPolicy if is_image_space(space) else MlpPolicy
+    return POLICY_ALIASES[policy]
+
+
+def column_arguments(
+    policy_kwargs: dict[str, Any] | None, architecture: Architecture, distilled_weight: float | None
+) -> dict[str, Any]:
+    """
+    :param policy_kwargs: What the user gave
+    :param architecture: Argument of the policy that the algorithm owns
+    :param distilled_weight: Argument of the policy that the algorithm owns
+    :return: Arguments of the policy, in a new dict because A2C writes into it
+    :raises ValueError: If ``policy_kwargs`` holds one of the algorithm's
+    """
+    owned = {"architecture": architecture, "distilled_weight": distilled_weight}
+    doubled = sorted(set(owned) & set(policy_kwargs or {}))
+    if doubled:
+        raise ValueError(f"policy_kwargs holds {doubled}. Give them to DistralA2C itself.")
+    return {**(policy_kwargs or {}), **owned}
+
+
+def categorical(log_policy: th.Tensor) -> CategoricalDistribution:
+    """
+    :param log_policy: log π(·|s), shape (batch, n_actions)
+    :return: Stable-Baselines3's distribution of discrete actions
+    """
+    return CategoricalDistribution(log_policy.shape[-1]).proba_distribution(action_logits=log_policy)

@@ -1,0 +1,124 @@
+"""Tasks side by side as one array program; ``adapters.py`` turns it into environments."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+Array = npt.NDArray[Any]
+
+
+class BatchedTasks(ABC):
+    """
+    ``n_envs`` sub-environments side by side, advanced together by array operations.
+
+    Every sub-environment draws from a generator of its own, so its stream depends on its seed alone,
+    never on the number or the actions of its neighbours.
+
+    :param tasks: task of each sub-environment, shape ``(n_envs,)``, integers >= 0
+    :raises ValueError: if ``tasks`` is empty, not a flat sequence of integers, or has a negative entry
+    """
+
+    max_episode_steps: int
+    observation_space: spaces.Box
+    action_space: spaces.Discrete
+    #: What a single task is called, before its index.
+    task_name: ClassVar[str]
+    #: Arrays of shape ``(n_envs, ...)`` that, with the generators, are the whole state.
+    state_arrays: ClassVar[tuple[str, ...]]
+    #: Attributes of shape ``(n_envs, ...)`` whose row j belongs to sub-environment j.
+    row_attributes: ClassVar[tuple[str, ...]]
+
+    def __init__(self, tasks: Sequence[int]) -> None:
+        self.tasks = np.array(tasks)
+        if self.tasks.ndim != 1 or not np.issubdtype(self.tasks.dtype, np.integer) or (self.tasks < 0).any():
+            raise ValueError(
+                f"tasks is {tasks!r}, expected the task index (an integer >= 0) of each of at least one "
+                "sub-environment; pass for example tasks=[0, 0, 1, 1]."
+            )
+        self.n_envs = len(self.tasks)
+        self.generators = [np.random.default_rng() for _ in range(self.n_envs)]
+
+    @abstractmethod
+    def _begin_episode(self, rows: Array) -> None:
+        """Draw the start of a new episode in each of ``rows``."""
+
+    @abstractmethod
+    def _observe(self, rows: Array | slice) -> Array:
+        """Return the current observations of ``rows`` as a new array."""
+
+    @abstractmethod
+    def _advance(self, actions: Array) -> tuple[Array, Array]:
+        """Take one valid action in every sub-environment and return ``(rewards, terminated)``."""
+
+    @abstractmethod
+    def render(self, row: int) -> npt.NDArray[np.uint8]:
+        """
+        Draw one sub-environment.
+
+        :param row: index of the sub-environment
+        :return: RGB picture, ``uint8``, shape ``(height, width, 3)``
+        """
+
+    def reset(self, rows: Array, seeds: Iterable[int | None] | None = None) -> Array:
+        """
+        Begin a new episode in some sub-environments; the others are left alone.
+
+        :param rows: indices of the sub-environments, shape ``(k,)``
+        :param seeds: a seed for each of ``rows``; where it is ``None`` (default: everywhere) the generator continues
+        :return: first observations, a new array of shape ``(k, *observation_space.shape)``
+        """
+        if seeds is not None:
+            for row, seed in zip(rows, seeds, strict=True):
+                if seed is not None:
+                    self.generators[row] = np.random.default_rng(seed)
+        self._begin_episode(rows)
+        return self._observe(rows)
+
+    def step(self, actions: Array) -> tuple[Array, Array, Array]:
+        """
+        Take one action in every sub-environment. Nothing is reset: this is up to the caller.
+
+        :param actions: shape ``(n_envs,)``, integers from 0 to ``action_space.n - 1``
+        :return: new arrays ``(observations, rewards, terminated)``: ``(n_envs, *observation_space.shape)``,
+            ``float64`` of shape ``(n_envs,)``, ``bool`` of shape ``(n_envs,)``
+        :raises ValueError: if an action is missing or outside the action space
+        """
+        actions = np.asarray(actions)
+        # A negative index into a table would be a silent error.
+        if actions.shape != (self.n_envs,) or actions.min() < 0 or actions.max() >= self.action_space.n:
+            raise ValueError(
+                f"actions are {actions!r}, expected {self.n_envs} integers from 0 to {self.action_space.n - 1}; "
+                "pass one action of the action space for each sub-environment."
+            )
+        rewards, terminated = self._advance(actions)
+        return self._observe(slice(None)), rewards, terminated
+
+    def get_state(self) -> dict[str, Any]:
+        """
+        Copy everything that decides what happens next.
+
+        :return: arrays by name, and under ``"generators"`` the state of each sub-environment's generator
+        """
+        state: dict[str, Any] = {name: getattr(self, name).copy() for name in self.state_arrays}
+        return {**state, "generators": [generator.bit_generator.state for generator in self.generators]}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """
+        Restore, bit for bit, what :meth:`get_state` returned.
+
+        :param state: a state of the same suite with the same ``tasks``
+        :raises ValueError: if the state has another number of sub-environments
+        """
+        if len(state["generators"]) != self.n_envs:
+            raise ValueError(
+                f"The state holds {len(state['generators'])} sub-environments, expected {self.n_envs}; "
+                "restore it into an environment built with the same tasks and n_envs_per_task."
+            )
+        for name in self.state_arrays:
+            getattr(self, name)[...] = state[name]
+        for generator, generator_state in zip(self.generators, state["generators"], strict=True):
+            generator.bit_generator.state = generator_state

@@ -1,0 +1,341 @@
+"""Tasks side by side in one vectorised environment."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3.common.base_class import maybe_make_env
+from stable_baselines3.common.env_util import is_wrapped
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+from sb3_distral.task_observation import has_task_key, with_task, with_task_space
+
+Task = str | gym.Env[Any, Any] | Callable[[], gym.Env[Any, Any]] | VecEnv
+Tasks = Task | Sequence[Task] | Mapping[str, Task]
+
+
+class TaskVecEnv(VecEnvWrapper):
+    """
+    Tell in each observation which task it belongs to: plain observations become ``Dict(obs=…, task=Discrete(n))``.
+
+    :param venv: All sub-environments of all tasks, on plain observations
+    :param tasks: Task of each sub-environment, integers in [0, n_tasks), shape (n_envs,)
+    :param task_names: Name of each task, unique
+    :raises ValueError: If tasks, names and sub-environments do not fit each other
+    """
+
+    def __init__(self, venv: VecEnv, tasks: Sequence[int], task_names: Sequence[str]):
+        self.tasks = np.asarray(tasks, dtype=np.int64)
+        self.task_names = list(task_names)
+        if len(self.tasks) != venv.num_envs or set(self.tasks) != set(range(len(self.task_names))):
+            raise ValueError(
+                f"{venv.num_envs} sub-environments and the tasks {self.task_names} were given with the task indices "
+                f"{self.tasks.tolist()}; expected one index for each sub-environment, and every task at least once."
+            )
+        if len(set(self.task_names)) < len(self.task_names):
+            raise ValueError(f"The task names {self.task_names} repeat. Give each task a name of its own.")
+        super().__init__(venv, with_task_space(venv.observation_space, len(self.task_names)))
+
+    def reset(self) -> VecEnvObs:
+        """
+        :return: First observations of all sub-environments
+        """
+        return with_task(self.venv.reset(), self.tasks)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """
+        :return: As :class:`VecEnv`; ``terminal_observation`` names its task too
+        """
+        observations, rewards, dones, infos = self.venv.step_wait()
+        for index in np.flatnonzero(dones):
+            info = infos[index]
+            if "terminal_observation" in info:
+                info["terminal_observation"] = with_task(info["terminal_observation"], self.tasks[index])
+        return with_task(observations, self.tasks), rewards, dones, infos
+
+
+class ConcatVecEnv(VecEnv):
+    """
+    Several vectorised environments as one, stepped at the same time.
+
+    :param venvs: Vectorised environments of equal spaces
+    """
+
+    def __init__(self, venvs: Sequence[VecEnv]):
+        self.venvs = list(venvs)
+        self.offsets = np.cumsum([0] + [venv.num_envs for venv in venvs])
+        super().__init__(int(self.offsets[-1]), venvs[0].observation_space, venvs[0].action_space)
+
+    def reset(self) -> VecEnvObs:
+        """
+        :return: First observations of all sub-environments
+        """
+        observations = [venv.reset() for venv in self.venvs]
+        self.reset_infos = [info for venv in self.venvs for info in venv.reset_infos]
+        return concatenate(observations)
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """
+        :param actions: One action a sub-environment
+        """
+        for venv, start, end in zip(self.venvs, self.offsets, self.offsets[1:], strict=False):
+            venv.step_async(actions[start:end])
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """
+        :return: As :class:`VecEnv`
+        """
+        observations, rewards, dones, infos = zip(*(venv.step_wait() for venv in self.venvs), strict=True)
+        all_infos = [info for part in infos for info in part]
+        return concatenate(observations), np.concatenate(rewards), np.concatenate(dones), all_infos
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """
+        :param seed: Sub-environment j of all gets seed + j
+        :return: The seeds
+        """
+        seeds = super().seed(seed)
+        for venv, start in zip(self.venvs, self.offsets, strict=False):
+            venv.seed(seeds[start])
+        return seeds
+
+    def set_options(self, options: list[dict[str, Any]] | dict[str, Any] | None = None) -> None:
+        """
+        :param options: Reset options, for all or for each sub-environment
+        """
+        super().set_options(options)
+        for venv, start, end in zip(self.venvs, self.offsets, self.offsets[1:], strict=False):
+            venv.set_options(self._options[start:end])
+
+    def close(self) -> None:
+        """Close every environment."""
+        for venv in self.venvs:
+            venv.close()
+
+    def get_images(self) -> Sequence[np.ndarray | None]:
+        """
+        :return: A picture of each sub-environment
+        """
+        return [image for venv in self.venvs for image in venv.get_images()]
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """
+        :param attr_name: Name of the attribute
+        :param indices: Sub-environments, all by default
+        :return: Its value in each
+        """
+        return [venv.get_attr(attr_name, [index])[0] for venv, index in self._targets(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """
+        :param attr_name: Name of the attribute
+        :param value: Its new value
+        :param indices: Sub-environments, all by default
+        """
+        for venv, index in self._targets(indices):
+            venv.set_attr(attr_name, value, [index])
+
+    def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
+        """
+        :param method_name: Name of the method
+        :param args: Its positional arguments
+        :param indices: Sub-environments, all by default
+        :param kwargs: Its keyword arguments
+        :return: What it returns in each
+        """
+        targets = self._targets(indices)
+        return [venv.env_method(method_name, *args, indices=[index], **kwargs)[0] for venv, index in targets]
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
+    ) -> list[bool]:
+        """
+        :param wrapper_class: A gymnasium wrapper
+        :param indices: Sub-environments, all by default
+        :return: Whether each is wrapped in it
+        """
+        return [venv.env_is_wrapped(wrapper_class, [index])[0] for venv, index in self._targets(indices)]
+
+    def _targets(self, indices: VecEnvIndices) -> Iterable[tuple[VecEnv, int]]:
+        for index in self._get_indices(indices):
+            part = int(np.searchsorted(self.offsets, index, side="right")) - 1
+            yield self.venvs[part], int(index - self.offsets[part])
+
+
+def concatenate(observations: Sequence[Any]) -> VecEnvObs:
+    """
+    :param observations: Batches of observations, arrays or dicts of arrays
+    :return: One batch
+    """
+    if isinstance(observations[0], Mapping):
+        return {key: np.concatenate([part[key] for part in observations]) for key in observations[0]}
+    joined: np.ndarray = np.concatenate(observations)
+    return joined
+
+
+def make_task_vec_env(
+    tasks: Tasks,
+    n_envs_per_task: int = 1,
+    seed: int | None = None,
+    vec_env_cls: type[VecEnv] = DummyVecEnv,
+    vec_env_kwargs: dict[str, Any] | None = None,
+) -> TaskVecEnv:
+    """
+    Put tasks side by side. Sub-environment j of all is seeded with seed + j, whatever the kind of VecEnv.
+
+    :param tasks: Gymnasium ids, callables, environments or VecEnvs: a list, or a dict by name. One alone is one task
+    :param n_envs_per_task: Sub-environments of each task, for ids and callables
+    :param seed: Seed of the first sub-environment
+    :param vec_env_cls: ``DummyVecEnv`` or ``SubprocVecEnv``, for all but VecEnvs
+    :param vec_env_kwargs: Arguments of ``vec_env_cls``
+    :return: The tasks as one environment
+    :raises ValueError: If there is no task, the spaces differ, or an environment would have to be in two places at once
+    """
+    if n_envs_per_task < 1:
+        raise ValueError(f"n_envs_per_task={n_envs_per_task} was given; every task needs at least one sub-environment.")
+    named = name_tasks(tasks)
+    if any(isinstance(task, VecEnv) for task in named.values()):
+        venv, counts = concatenate_vec_envs(named, n_envs_per_task)
+    else:
+        makers = [maker for name, task in named.items() for maker in env_makers(name, task, n_envs_per_task)]
+        venv, counts = vec_env_cls(makers, **(vec_env_kwargs or {})), [n_envs_per_task] * len(named)  # type: ignore[arg-type]
+        names = np.repeat(list(named), n_envs_per_task).tolist()
+        check_equal_spaces(names, "observation", venv.get_attr("observation_space"))
+        check_equal_spaces(names, "action", venv.get_attr("action_space"))
+    task_env = TaskVecEnv(venv, np.repeat(np.arange(len(named)), counts).tolist(), list(named))
+    if seed is not None:
+        task_env.seed(seed)
+    return task_env
+
+
+def has_tasks(env: Any) -> bool:
+    """
+    :param env: Anything
+    :return: Whether it is a vectorised environment whose observations name their task
+    """
+    return isinstance(env, VecEnv) and has_task_key(env.observation_space)
+
+
+def as_task_vec_env(env: Any, n_envs_per_task: int = 1) -> VecEnv:
+    """
+    :param env: Tasks in any form, made or to be made
+    :param n_envs_per_task: Sub-environments of each, where ids or callables are given
+    :return: An environment whose observations name their task
+    :raises ValueError: If it is made already and ``n_envs_per_task`` asks for another number
+    """
+    if not has_tasks(env):
+        return make_task_vec_env(env, n_envs_per_task)
+    if n_envs_per_task != 1:
+        raise ValueError(
+            f"n_envs_per_task={n_envs_per_task} was given with an environment that holds {env.num_envs} "
+            "sub-environments already. Leave n_envs_per_task out, or give it to make_task_vec_env."
+        )
+    return env  # type: ignore[no-any-return]
+
+
+def name_tasks(tasks: Tasks) -> dict[str, Task]:
+    """
+    :param tasks: As :func:`make_task_vec_env`
+    :return: Tasks by name: the dict's keys, else the ids, numbered where one repeats
+    :raises ValueError: If there is no task
+    """
+    if isinstance(tasks, Mapping):
+        named = {str(name): task for name, task in tasks.items()}
+    else:
+        sequence: list[Any] = list(tasks) if isinstance(tasks, (list, tuple)) else [tasks]
+        names = [default_name(task) for task in sequence]
+        repeats = Counter(names)
+        numbered = [f"{name}-{names[:i].count(name)}" if repeats[name] > 1 else name for i, name in enumerate(names)]
+        named = dict(zip(numbered, sequence, strict=True))
+    if not named:
+        raise ValueError(
+            f"No task was given (got {tasks!r}); expected at least one. "
+            "Pass a list or a dict of gymnasium ids, callables, environments or VecEnvs."
+        )
+    return named
+
+
+def default_name(task: Any) -> str:
+    """
+    :param task: A task
+    :return: Its gymnasium id where it has one, else ``"task"``
+    """
+    if isinstance(task, str):
+        return task
+    spec = None if isinstance(task, VecEnv) else getattr(task, "spec", None)
+    return "task" if spec is None else str(spec.id)
+
+
+def env_makers(name: str, task: Any, n_envs: int) -> list[Callable[[], gym.Env[Any, Any]]]:
+    """
+    :param name: Name of the task
+    :param task: An id, a callable or an environment
+    :param n_envs: How many sub-environments it gets
+    :return: A callable for each of them
+    :raises ValueError: If the task is none of these, or one environment is asked to be several
+    """
+    if isinstance(task, str):
+        return [lambda: monitored(maybe_make_env(task, verbose=0))] * n_envs  # type: ignore[arg-type]
+    if isinstance(task, gym.Env):
+        if n_envs != 1:
+            raise ValueError(
+                f"Task '{name}' is one environment, but n_envs_per_task={n_envs} were asked for. "
+                "Pass a gymnasium id or a callable that makes a new environment at each call."
+            )
+        return [lambda: monitored(task)]
+    if not callable(task):
+        raise ValueError(
+            f"Task '{name}' is {task!r}; expected a gymnasium id, a callable that makes an environment, "
+            "an environment or a VecEnv."
+        )
+    return [lambda: monitored(task())] * n_envs
+
+
+def monitored(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    """
+    :param env: An environment
+    :return: The environment in a ``Monitor``, so that its own returns are logged
+    """
+    return env if is_wrapped(env, Monitor) else Monitor(env)
+
+
+def concatenate_vec_envs(named: Mapping[str, Task], n_envs_per_task: int) -> tuple[VecEnv, list[int]]:
+    """
+    :param named: VecEnvs by name
+    :param n_envs_per_task: Must be 1: a VecEnv says itself how many it holds
+    :return: All sub-environments in one, and how many belong to each task
+    :raises ValueError: If a task is no VecEnv, or their number was asked to be another
+    """
+    others = [name for name, task in named.items() if not isinstance(task, VecEnv)]
+    if others:
+        raise ValueError(f"Tasks {others} are no VecEnvs but the others are. Pass all tasks in one form.")
+    if n_envs_per_task != 1:
+        raise ValueError(
+            f"n_envs_per_task={n_envs_per_task} was given with VecEnvs, which hold as many sub-environments as they "
+            "were made with. Leave n_envs_per_task out, or pass ids or callables."
+        )
+    venvs = list(named.values())
+    counts = [venv.num_envs for venv in venvs]  # type: ignore[union-attr]
+    names = list(named)
+    check_equal_spaces(names, "observation", [venv.observation_space for venv in venvs])  # type: ignore[union-attr]
+    check_equal_spaces(names, "action", [venv.action_space for venv in venvs])  # type: ignore[union-attr]
+    return ConcatVecEnv(venvs), counts  # type: ignore[arg-type]
+
+
+def check_equal_spaces(names: Sequence[str], kind: str, spaces: Sequence[gym.Space[Any]]) -> None:
+    """
+    :param names: Task of each space
+    :param kind: ``"observation"`` or ``"action"``
+    :param spaces: A space of each task
+    :raises ValueError: If a space differs from the first
+    """
+    for name, space in zip(names, spaces, strict=True):
+        if space != spaces[0]:
+            raise ValueError(
+                f"The {kind} space of task '{name}' is {space}, that of task '{names[0]}' is {spaces[0]}. "
+                "All tasks share the distilled policy, so their spaces must be equal: wrap the environments."
+            )

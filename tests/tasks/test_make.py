@@ -1,0 +1,74 @@
+"""``tasks.make``: all tasks of a suite as one vec env."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from stable_baselines3.common.vec_env import VecMonitor
+
+from sb3_distral import tasks
+from sb3_distral.tasks.grid_mazes import make_maze
+from sb3_distral.vec_env import TaskVecEnv
+
+
+@pytest.mark.parametrize(
+    ("suite", "prefix", "task_name"), [("grid-mazes", "GridMaze", "maze"), ("two-rooms", "TwoRooms", "two-rooms")]
+)
+def test_sub_envs_are_the_registered_tasks_in_order(suite: str, prefix: str, task_name: str) -> None:
+    env = tasks.make(suite, n_envs_per_task=2, seed=100)
+    assert isinstance(env, TaskVecEnv)
+    assert isinstance(env.venv, VecMonitor)
+    assert env.num_envs == 16
+    assert list(env.task_names) == [f"{task_name}-{task}" for task in range(8)]
+    observations: Any = env.reset()
+    np.testing.assert_array_equal(observations["task"], np.repeat(np.arange(8), 2))
+    for row in range(16):
+        single = gym.make(f"sb3_distral/{prefix}-{row // 2}-v0")
+        np.testing.assert_array_equal(observations["obs"][row], single.reset(seed=100 + row)[0])
+
+
+def test_two_copies_with_one_seed_agree_step_by_step() -> None:
+    first, second = (tasks.make("grid-mazes", n_envs_per_task=2, seed=4) for _ in range(2))
+    other = tasks.make("grid-mazes", n_envs_per_task=2, seed=5)
+    start: Any = first.reset()
+    np.testing.assert_array_equal(start["obs"], second.reset()["obs"])  # type: ignore[call-overload]
+    assert not np.array_equal(start["obs"], other.reset()["obs"])  # type: ignore[call-overload]
+    for actions in np.random.default_rng(0).integers(4, size=(450, 16)):
+        step: Any = first.step(actions)
+        copy: Any = second.step(actions)
+        np.testing.assert_array_equal(step[0]["obs"], copy[0]["obs"])
+        np.testing.assert_array_equal(step[1], copy[1])
+        np.testing.assert_array_equal(step[2], copy[2])
+
+
+def test_end_of_an_episode_has_statistics_and_the_task() -> None:
+    env = tasks.make("grid-mazes", n_tasks=3, seed=0)
+    env.reset()
+    rewards = np.zeros(3)
+    for actions in np.random.default_rng(0).integers(4, size=(200, 3)):
+        _, reward, _, infos = env.step(actions)
+        rewards += reward
+    for task, info in enumerate(infos):
+        assert info["episode"]["l"] == 200 and info["episode"]["r"] == rewards[task]
+        assert info["terminal_observation"]["task"] == task
+        assert info["TimeLimit.truncated"] is True
+
+
+def test_suite_arguments_reach_the_suite() -> None:
+    env = tasks.make("grid-mazes", n_tasks=2, maze_seed=9, size=7, render_mode="rgb_array")
+    env.reset()
+    np.testing.assert_array_equal(env.get_attr("walls")[1], make_maze(1, size=7, maze_seed=9).walls)
+    assert env.render() is not None
+
+
+def test_unknown_suite_is_refused_with_the_names() -> None:
+    with pytest.raises(ValueError, match=r"no suite 'mazes', expected one of \['grid-mazes', 'two-rooms'\]"):
+        tasks.make("mazes")
+
+
+@pytest.mark.parametrize("argument", ["n_envs_per_task", "n_tasks"])
+def test_numbers_below_one_are_refused(argument: str) -> None:
+    arguments: dict[str, Any] = {argument: 0}
+    with pytest.raises(ValueError, match=f"{argument} is 0, expected at least 1"):
+        tasks.make("two-rooms", **arguments)
