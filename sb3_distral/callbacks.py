@@ -49,12 +49,12 @@ class DistillationCallback(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         policy = self.model.policy
-        policy.distilled_policy.optimizer.zero_grad()
+        policy.distilled_policy.zero_grad()
         tasks, task_log_policy = th.cat([s.tasks for s in self.steps]), th.cat([s.task_log_policy for s in self.steps])
         if policy.task_columns is None or not (self.model.costs.kl.any() or self.value_l2_coef > 0):
             return
         observations = self._rollout_observations()
-        policy.distilled_policy.set_training_mode(True)
+        policy.set_training_mode(True)
         for _ in range(self.n_epochs if self.alternating else 1):
             loss = self._loss(observations, tasks, task_log_policy)
             loss.backward()  # type: ignore[no-untyped-call]

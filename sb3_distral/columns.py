@@ -83,22 +83,23 @@ class TaskLayout(NamedTuple):
 
 class StackedLinear(nn.Module):
     """
-    The linear layers of all tasks as one batched product.
+    Linear layers of several networks as one batched product.
 
-    :param layers: One layer a task, of equal shape
+    :param layers: One layer a network, of equal shape
     """
 
     def __init__(self, layers: Sequence[nn.Linear]):
         super().__init__()
-        self.weight = nn.Parameter(th.stack([layer.weight.detach() for layer in layers]))
-        self.bias = nn.Parameter(th.stack([layer.bias.detach() for layer in layers]))
+        # Stored in the form that the product takes: views at each call cost as much as the product of a small layer.
+        self.weight = nn.Parameter(th.stack([layer.weight.detach().t() for layer in layers]).contiguous())
+        self.bias = nn.Parameter(th.stack([layer.bias.detach().unsqueeze(0) for layer in layers]))
 
     def forward(self, rows: th.Tensor) -> th.Tensor:
         """
-        :param rows: Shape (n_tasks, n_rows, in_features)
-        :return: Shape (n_tasks, n_rows, out_features)
+        :param rows: Shape (n_networks, n_rows, in_features)
+        :return: Shape (n_networks, n_rows, out_features)
         """
-        return th.baddbmm(self.bias.unsqueeze(1), rows, self.weight.transpose(1, 2))
+        return th.baddbmm(self.bias, rows, self.weight)
 
 
 class SharedModule(nn.Module):
@@ -216,6 +217,7 @@ class TaskColumns(nn.Module):
         self.critics = nn.Identity() if self.paired else stack_modules(critics)
         self.action_net = stack_modules([column.action_net for column in columns])
         self.value_net = stack_modules([column.value_net for column in columns])
+        self._sort_parameters()
         self._last_layout: TaskLayout | None = None
 
     def forward(self, observations: PyTorchObs, tasks: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
@@ -261,35 +263,35 @@ class TaskColumns(nn.Module):
 
         :param max_norm: Largest norm, as in :func:`torch.nn.utils.clip_grad_norm_`
         """
-        stacked, separate = self._gradients()
-        squares = th.zeros(self.n_tasks, device=next(self.parameters()).device)
-        for gradients in stacked.values():
-            norms = th.linalg.vector_norm(th.cat([gradient.flatten(1) for gradient in gradients], dim=1), dim=1)
-            squares += norms.square().view(-1, self.n_tasks).sum(dim=0)
-        for task, gradient in separate:
-            squares[task] += gradient.square().sum()
-        scale = (max_norm / (squares.sqrt() + 1e-6)).clamp(max=1.0)
-        for n_networks, gradients in stacked.items():
-            network_scale = scale.repeat(n_networks // self.n_tasks)
-            for gradient in gradients:
-                gradient.mul_(network_scale.view(-1, *[1] * (gradient.dim() - 1)))
-        for task, gradient in separate:
-            gradient.mul_(scale[task])
+        squares = th.zeros(self.n_tasks, device=self._stacked[self.n_tasks][0].device)
+        for parameters in self._stacked.values():
+            flat = th.cat([parameter.grad.flatten(1) for parameter in parameters if parameter.grad is not None], dim=1)
+            squares += th.linalg.vector_norm(flat, dim=1).square().view(-1, self.n_tasks).sum(dim=0)
+        for task, parameter in self._separate:
+            if parameter.grad is not None:
+                squares[task] += parameter.grad.square().sum()
+        self._scale_gradients((max_norm / (squares.sqrt() + 1e-6)).clamp(max=1.0))
 
-    def _gradients(self) -> tuple[dict[int, list[th.Tensor]], list[tuple[int, th.Tensor]]]:
-        """
-        :return: Gradients with a leading axis of networks, by its length (n_tasks or twice as many), and other
-            gradients with the task of each
-        """
-        stacked: dict[int, list[th.Tensor]] = {}
-        separate: list[tuple[int, th.Tensor]] = []
+    def _scale_gradients(self, scale: th.Tensor) -> None:
+        for n_networks, parameters in self._stacked.items():
+            network_scale = scale.repeat(n_networks // self.n_tasks)
+            for parameter in parameters:
+                if parameter.grad is not None:
+                    parameter.grad.mul_(network_scale.view(-1, *[1] * (parameter.dim() - 1)))
+        for task, parameter in self._separate:
+            if parameter.grad is not None:
+                parameter.grad.mul_(scale[task])
+
+    def _sort_parameters(self) -> None:
+        """Find once which parameters have a leading axis of networks, by its length, and which belong to one task."""
+        self._stacked: dict[int, list[nn.Parameter]] = {}
+        self._separate: list[tuple[int, nn.Parameter]] = []
         for module in self.modules():
-            if isinstance(module, StackedLinear) and module.weight.grad is not None:
-                stacked.setdefault(len(module.weight), []).extend(present_gradients(module))
+            if isinstance(module, StackedLinear):
+                self._stacked.setdefault(len(module.weight), []).extend(module.parameters())
             elif isinstance(module, SeparateModules):
                 for index, own in enumerate(module):
-                    separate += [(index % self.n_tasks, gradient) for gradient in present_gradients(own)]
-        return stacked, separate
+                    self._separate += [(index % self.n_tasks, parameter) for parameter in own.parameters()]
 
 
 def same_shape(first: nn.Module, second: nn.Module) -> bool:
@@ -299,14 +301,6 @@ def same_shape(first: nn.Module, second: nn.Module) -> bool:
     :return: Whether their parameters have equal shapes, in order
     """
     return [p.shape for p in first.parameters()] == [p.shape for p in second.parameters()]
-
-
-def present_gradients(module: nn.Module) -> list[th.Tensor]:
-    """
-    :param module: Any module
-    :return: The gradients that its parameters have
-    """
-    return [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
 
 
 def copy_parameters(stacked: nn.Module, index: int, module: nn.Module) -> None:
@@ -321,7 +315,7 @@ def copy_parameters(stacked: nn.Module, index: int, module: nn.Module) -> None:
         for layer, own in zip(stacked, module.children(), strict=True):
             copy_parameters(layer, index, own)
     elif isinstance(stacked, StackedLinear):
-        module.load_state_dict({"weight": stacked.weight[index], "bias": stacked.bias[index]})
+        module.load_state_dict({"weight": stacked.weight[index].t(), "bias": stacked.bias[index].squeeze(0)})
     elif isinstance(stacked, TaskFeatures):
         copy_parameters(stacked.extractors, index, module)
     elif isinstance(stacked, SeparateModules) and has_state(module):

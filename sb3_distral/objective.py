@@ -5,7 +5,12 @@ Notation: π0 is the distilled policy, πi the policy of task i, c_KL and c_Ent 
 and β = ∞ (no regularisation) needs no special case. Log-probabilities are normalised logits.
 """
 
+from typing import Any, TypeVar
+
+import numpy as np
 import torch as th
+
+Array = TypeVar("Array", th.Tensor, np.ndarray[Any, Any])
 
 
 def kl_cost(alpha: float, beta: float) -> float:
@@ -30,13 +35,11 @@ def entropy_cost(alpha: float, beta: float) -> float:
     return (1.0 - alpha) / beta
 
 
-def regularizer(
-    distilled_log_prob: th.Tensor, task_log_prob: th.Tensor, kl_cost: th.Tensor, entropy_cost: th.Tensor
-) -> th.Tensor:
+def regularizer(distilled_log_prob: Array, task_log_prob: Array, kl_cost: Array, entropy_cost: Array) -> Array:
     """
     What the objective (1) adds to the reward of the action taken: (α/β) log π0(a|s) − (1/β) log πi(a|s).
 
-    Its mean under πi is −c_KL KL(πi‖π0) + c_Ent H(πi). All arguments broadcast against each other.
+    Its mean under πi is −c_KL KL(πi‖π0) + c_Ent H(πi). All arguments, tensors or arrays, broadcast against each other.
 
     :param distilled_log_prob: log π0(a|s) of the task policy's action
     :param task_log_prob: log πi(a|s) of the same action
@@ -44,7 +47,8 @@ def regularizer(
     :param entropy_cost: c_Ent of the task of each row
     :return: The regularisation of each row, in units of reward
     """
-    return kl_cost * distilled_log_prob - (kl_cost + entropy_cost) * task_log_prob
+    added: Array = kl_cost * distilled_log_prob - (kl_cost + entropy_cost) * task_log_prob
+    return added
 
 
 def task_log_policy(distilled_log_policy: th.Tensor, task_logits: th.Tensor, distilled_weight: th.Tensor) -> th.Tensor:

@@ -218,6 +218,15 @@ class DistralPolicy(BasePolicy):
             self.task_columns.copy_column(task, column)
         return policy.to(self.device)  # type: ignore[no-any-return]
 
+    def set_training_mode(self, mode: bool) -> None:
+        """
+        As Stable-Baselines3, but at no cost where nothing changes: there are many modules.
+
+        :param mode: Whether to train
+        """
+        if not self.training == self.distilled_policy.training == mode:
+            super().set_training_mode(mode)
+
     def split(self, obs: dict[str, th.Tensor]) -> tuple[PyTorchObs, th.Tensor]:
         """
         :param obs: A batch of observations with a task

@@ -37,7 +37,8 @@ class RegularizedReward(VecEnvWrapper):
         self.tasks: np.ndarray = venv.tasks
         self.task_names: list[str] = venv.task_names
         self.policy: ActingPolicy | None = None
-        self.kl_cost = self.entropy_cost = th.zeros(self.num_envs)
+        self.kl_cost = self.entropy_cost = np.zeros(self.num_envs, dtype=np.float32)
+        self._rows = np.arange(self.num_envs)
         self.regularizes = False
         self.last_observations: VecEnvObs | None = None
         self.last_dones = np.ones(self.num_envs, dtype=bool)
@@ -47,7 +48,7 @@ class RegularizedReward(VecEnvWrapper):
         :param kl_cost: c_KL of each task, shape (n_tasks,)
         :param entropy_cost: c_Ent of each task, shape (n_tasks,)
         """
-        self.kl_cost, self.entropy_cost = kl_cost[self.tasks], entropy_cost[self.tasks]
+        self.kl_cost, self.entropy_cost = kl_cost.numpy()[self.tasks], entropy_cost.numpy()[self.tasks]
         self.regularizes = bool(self.kl_cost.any() or self.entropy_cost.any())
 
     def reset(self) -> VecEnvObs:
@@ -75,11 +76,12 @@ class RegularizedReward(VecEnvWrapper):
             return np.zeros(self.num_envs, dtype=np.float32)
         assert self.policy is not None and self.policy.last_step is not None
         step = self.policy.last_step
-        distilled_log_prob = th.zeros_like(step.task_log_prob)
+        task_log_prob = step.task_log_prob.cpu().numpy()
+        distilled_log_prob = np.zeros_like(task_log_prob)
         if step.distilled_log_policy is not None:
-            distilled_log_prob = step.distilled_log_policy.gather(1, step.actions.unsqueeze(1)).squeeze(1)
-        log_probs = distilled_log_prob.cpu(), step.task_log_prob.cpu()
-        return objective.regularizer(*log_probs, self.kl_cost, self.entropy_cost).numpy()
+            log_policy, actions = step.distilled_log_policy.cpu().numpy(), step.actions.cpu().numpy()
+            distilled_log_prob = log_policy[self._rows, actions]
+        return objective.regularizer(distilled_log_prob, task_log_prob, self.kl_cost, self.entropy_cost)
 
     def _check_finite(self, rewards: np.ndarray) -> None:
         if np.isfinite(rewards).all():

@@ -128,7 +128,7 @@ class ConcatVecEnv(VecEnv):
         :param indices: Sub-environments, all by default
         :return: Its value in each
         """
-        return [venv.get_attr(attr_name, [index])[0] for venv, index in self._targets(indices)]
+        return [self.venvs[part].get_attr(attr_name, [index])[0] for part, index in self._targets(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
         """
@@ -136,8 +136,12 @@ class ConcatVecEnv(VecEnv):
         :param value: Its new value
         :param indices: Sub-environments, all by default
         """
-        for venv, index in self._targets(indices):
-            venv.set_attr(attr_name, value, [index])
+        own: list[list[int]] = [[] for _ in self.venvs]
+        for part, index in self._targets(indices):
+            own[part].append(index)
+        for venv, own_indices in zip(self.venvs, own, strict=True):
+            if own_indices:
+                venv.set_attr(attr_name, value, own_indices)
 
     def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
         """
@@ -147,8 +151,10 @@ class ConcatVecEnv(VecEnv):
         :param kwargs: Its keyword arguments
         :return: What it returns in each
         """
-        targets = self._targets(indices)
-        return [venv.env_method(method_name, *args, indices=[index], **kwargs)[0] for venv, index in targets]
+        return [
+            self.venvs[part].env_method(method_name, *args, indices=[index], **kwargs)[0]
+            for part, index in self._targets(indices)
+        ]
 
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
@@ -158,12 +164,17 @@ class ConcatVecEnv(VecEnv):
         :param indices: Sub-environments, all by default
         :return: Whether each is wrapped in it
         """
-        return [venv.env_is_wrapped(wrapper_class, [index])[0] for venv, index in self._targets(indices)]
+        targets = self._targets(indices)
+        return [self.venvs[part].env_is_wrapped(wrapper_class, [index])[0] for part, index in targets]
 
-    def _targets(self, indices: VecEnvIndices) -> Iterable[tuple[VecEnv, int]]:
+    def _targets(self, indices: VecEnvIndices) -> Iterable[tuple[int, int]]:
+        """
+        :param indices: Sub-environments of all
+        :return: For each the environment that holds it and its index there
+        """
         for index in self._get_indices(indices):
             part = int(np.searchsorted(self.offsets, index, side="right")) - 1
-            yield self.venvs[part], int(index - self.offsets[part])
+            yield part, int(index - self.offsets[part])
 
 
 def concatenate(observations: Sequence[Any]) -> VecEnvObs:

@@ -1,0 +1,71 @@
+"""
+The command line.
+
+.. code-block:: bash
+
+    sb3-distral train --suite grid-mazes             # all files go to runs/grid-mazes-KL+ent_2col-seed0
+    sb3-distral train --suite grid-mazes --resume    # after an interruption: go on as if there had been none
+    sb3-distral evaluate runs/grid-mazes-KL+ent_2col-seed0
+    sb3-distral evaluate runs/grid-mazes-KL+ent_2col-seed0 --suite-arguments maze_seed=1    # π0 on unseen mazes
+    tensorboard --logdir runs
+
+``python -m sb3_distral.cli`` is the same. A command is a dataclass with a method ``run``; its fields are the options.
+"""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import gymnasium as gym
+import tyro
+
+import sb3_distral
+from sb3_distral.cli.evaluate import Evaluate
+from sb3_distral.cli.train import Train
+
+__all__ = ["Evaluate", "Train", "main"]
+
+Command = Train | Evaluate
+FLAGS = (tyro.conf.FlagCreatePairsOff,)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """
+    Parse the options and run the command.
+
+    Mistakes of the user end with a message and exit code 2, an interruption with 130, all else with a traceback.
+
+    :param args: Words after the program's name; those of the process by default
+    """
+    try:
+        parse(sys.argv[1:] if args is None else args).run()
+    except (ValueError, OSError, gym.error.Error) as error:
+        if not is_mistake(error):
+            raise
+        print(f"sb3-distral: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except KeyboardInterrupt as error:
+        print("\nsb3-distral: interrupted. A training goes on with --resume.", file=sys.stderr)
+        raise SystemExit(130) from error
+
+
+def parse(args: Sequence[str]) -> Command:
+    """
+    :param args: Words after the program's name
+    :return: The command; options not given to a training that goes on are those it began with
+    """
+    command: Command = tyro.cli(Command, prog="sb3-distral", args=args, config=FLAGS)  # type: ignore[call-overload]
+    if isinstance(command, Train) and command.resume and (begun := Train.read(command.folder)) is not None:
+        begun.output = command.folder
+        return tyro.cli(Train, prog="sb3-distral train", args=args[1:], default=begun, config=FLAGS)
+    return command
+
+
+def is_mistake(error: Exception) -> bool:
+    """
+    :param error: A ``ValueError``, or an error of the file system or of gymnasium
+    :return: Whether its message is for the user: all but the ``ValueError`` of another library are
+    """
+    source = traceback.extract_tb(error.__traceback__)[-1].filename
+    return not isinstance(error, ValueError) or Path(sb3_distral.__file__).parent in Path(source).parents

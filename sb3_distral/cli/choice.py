@@ -1,0 +1,98 @@
+"""Options that commands share."""
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from sb3_distral import tasks
+from sb3_distral.vec_env import TaskVecEnv, make_task_vec_env
+
+SUITE_NAMES = sorted(tasks.SUITES)
+if TYPE_CHECKING:
+    Suite = str
+else:
+    Suite = tyro.extras.literal_type_from_choices(SUITE_NAMES)
+
+
+@dataclass(kw_only=True)
+class TaskChoice:
+    """
+    Which tasks.
+
+    :param suite: A suite of tasks that comes with the package
+    :param envs: Instead of a suite: a gymnasium id for each task, all of equal spaces
+    :param suite_arguments: Arguments of the suite, such as maze_seed=1 or n_tasks=4
+    """
+
+    suite: Annotated[Suite | None, tyro.conf.arg(metavar=f"{{{','.join(SUITE_NAMES)}}}")] = None
+    envs: Annotated[tuple[str, ...], tyro.conf.arg(metavar="ID [ID ...]")] = ()
+    suite_arguments: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=INTEGER [...]")] = ()
+
+    def make_env(self, n_envs_per_task: int) -> TaskVecEnv:
+        """
+        :param n_envs_per_task: Sub-environments of each task
+        :return: The tasks side by side
+        :raises ValueError: If not exactly one of suite and ids was given, or they cannot be made
+        """
+        if (self.suite is None) != bool(self.envs):
+            given = f"--suite {self.suite} together with --envs {' '.join(self.envs)}" if self.envs else "no task"
+            raise ValueError(
+                f"Got {given}; expected a suite or gymnasium ids. Pass either --suite with one of {SUITE_NAMES}, or "
+                "--envs with an id for each task."
+            )
+        if self.suite is not None:
+            return tasks.make(self.suite, n_envs_per_task, **self.all_suite_arguments())
+        if self.suite_arguments:
+            raise ValueError(f"--suite-arguments {' '.join(self.suite_arguments)} were given without --suite.")
+        return make_task_vec_env(self.envs, n_envs_per_task)
+
+    def all_suite_arguments(self) -> dict[str, int]:
+        """
+        :return: Arguments of the suite, with the defaults of those not given
+        :raises ValueError: If one is unknown or no natural number
+        """
+        if self.suite is None:
+            return {}
+        known = {**inspect.signature(tasks.SUITES[self.suite]).parameters, **inspect.signature(tasks.make).parameters}
+        values = {name: parameter.default for name, parameter in known.items() if isinstance(parameter.default, int)}
+        del values["n_envs_per_task"]
+        for argument in self.suite_arguments:
+            name, _, value = argument.partition("=")
+            if name not in values or not value.isdecimal():
+                raise ValueError(
+                    f"--suite-arguments got {argument!r}; expected NAME=INTEGER with one of the names "
+                    f"{sorted(values)}, for example {name if name in values else sorted(values)[0]}=1."
+                )
+            values[name] = int(value)
+        return values
+
+    def is_same(self, other: "TaskChoice") -> bool:
+        """
+        :param other: Another choice
+        :return: Whether it stands for the same tasks
+        """
+        own = (self.suite, self.envs, self.all_suite_arguments())
+        return own == (other.suite, other.envs, other.all_suite_arguments())
+
+
+def check_at_least(minimum: int, **values: float) -> None:
+    """
+    :param minimum: Smallest allowed value
+    :param values: Values of options
+    :raises ValueError: If one is smaller
+    """
+    for name, value in values.items():
+        if value < minimum:
+            raise ValueError(f"--{name.replace('_', '-')} is {value}, expected at least {minimum}.")
+
+
+def check_positive(**values: float) -> None:
+    """
+    :param values: Values of options
+    :raises ValueError: If one is not above 0
+    """
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"--{name.replace('_', '-')} is {value}, expected a number above 0.")
