@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch as th
 from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.utils import obs_as_tensor, update_learning_rate
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, sync_envs_normalization
 
 from sb3_distral import objective
 from sb3_distral.evaluation import DistilledPredictor, evaluate_tasks
@@ -16,13 +17,28 @@ if TYPE_CHECKING:
     from sb3_distral.distral_a2c import DistralA2C
 
 
+def record_of_task(logger: Logger, section: str, task_name: str, key: str, value: float) -> None:
+    """
+    Log a number of one task as ``<section>/<task>/<key>``.
+
+    :param logger: Stable-Baselines3's logger
+    :param section: ``"rollout"``, ``"distral"`` or ``"eval"``
+    :param task_name: Name of the task
+    :param key: What the number is
+    :param value: The number
+    """
+    # The printed table cuts keys off at 36 characters and fails where two become equal; files keep them whole.
+    is_long = len(f"   {task_name}/{key}") > 36
+    logger.record(f"{section}/{task_name}/{key}", value, exclude="stdout" if is_long else None)
+
+
 class DistillationCallback(BaseCallback):
     """
     Teach π0 the centroid of the task policies on the states of each roll-out, the second term of (10).
 
-    *Joint*: leave the gradient on π0, where :meth:`DistralA2C.train` adds the policy gradient's; one optimizer step
-    takes both, so that c_KL weighs one against the other. *Alternating*: fit π0 with its own optimizer; the tasks then
-    train against a fixed π0. ``DistralA2C`` installs this callback itself.
+    *Joint*: leave the loss of π0, to which :meth:`DistralA2C.train` adds that of the policy gradient; one backward pass
+    and one optimizer step take both, so that c_KL weighs one against the other. *Alternating*: fit π0 with its own
+    optimizer; the tasks then train against a fixed π0. ``DistralA2C`` installs this callback itself.
 
     :param alternating: Whether π0 is fitted on its own
     :param n_epochs: Gradient steps of the fit at the end of each roll-out, if alternating
@@ -37,9 +53,17 @@ class DistillationCallback(BaseCallback):
         self.n_epochs = n_epochs
         self.value_l2_coef = value_l2_coef
         self.steps: list[ActionStep] = []
+        self.loss: th.Tensor | None = None
+        #: log π0 on the rows of the roll-out buffer, where the update need not evaluate it again
+        self.distilled_log_policy: th.Tensor | None = None
 
     def _on_rollout_start(self) -> None:
         self.steps = []
+        self.release()
+
+    def release(self) -> None:
+        """Forget what was evaluated for the update, once that is done."""
+        self.loss = self.distilled_log_policy = None
 
     def _on_step(self) -> bool:
         step = self.model.policy.last_step
@@ -49,36 +73,51 @@ class DistillationCallback(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         policy = self.model.policy
-        policy.distilled_policy.zero_grad()
-        tasks, task_log_policy = th.cat([s.tasks for s in self.steps]), th.cat([s.task_log_policy for s in self.steps])
-        if policy.task_columns is None or not (self.model.costs.kl.any() or self.value_l2_coef > 0):
+        if policy.task_columns is None:
             return
-        observations = self._rollout_observations()
         policy.set_training_mode(True)
-        for _ in range(self.n_epochs if self.alternating else 1):
-            loss = self._loss(observations, tasks, task_log_policy)
+        observations = self._observations()
+        if self.model.costs.kl.any() or self.value_l2_coef > 0:
+            self._distill(observations)
+        if self.alternating:
+            with th.no_grad():
+                self.distilled_log_policy = log_policy(policy.distilled_policy, observations)
+
+    def _distill(self, observations: Any) -> None:
+        if not self.alternating:
+            self.loss = loss = self._loss(observations)
+        for _ in range(self.n_epochs if self.alternating else 0):
+            loss = self._loss(observations)
             loss.backward()  # type: ignore[no-untyped-call]
-            if self.alternating:
-                self._step()
+            self._step()
         self.logger.record("distral/distillation_loss", loss.item())
 
-    def _rollout_observations(self) -> Any:
-        """
-        :return: Plain observations of the roll-out in the order of ``self.steps``, (n_steps * n_envs, ...)
-        """
-        buffer, policy = self.model.rollout_buffer, self.model.policy
-        rows = {key: value.reshape(-1, *value.shape[2:]) for key, value in buffer.observations.items()}  # type: ignore[attr-defined]
-        return policy.split(obs_as_tensor(rows, self.model.device))[0]  # type: ignore[arg-type]
-
-    def _loss(self, observations: Any, tasks: th.Tensor, task_log_policy: th.Tensor) -> th.Tensor:
+    def _loss(self, observations: Any) -> th.Tensor:
         policy, costs = self.model.policy, self.model.costs
-        distilled_log_policy = log_policy(policy.distilled_policy, observations)
-        rows = objective.distillation_loss(task_log_policy, distilled_log_policy, costs.kl.to(tasks.device)[tasks])
+        tasks, task_log_policy = self._rows("tasks"), self._rows("task_log_policy")
+        self.distilled_log_policy = log_policy(policy.distilled_policy, observations)
+        kl_cost = costs.kl.to(tasks.device)[tasks]
+        rows = objective.distillation_loss(task_log_policy, self.distilled_log_policy, kl_cost)
         if self.value_l2_coef > 0:
-            task_values = th.as_tensor(self.model.rollout_buffer.values, device=rows.device).flatten()
+            task_values = th.as_tensor(self.model.rollout_buffer.values.T, device=rows.device).flatten()
             distilled_values = policy.distilled_policy.predict_values(observations).flatten()
             rows = rows + self.value_l2_coef * (distilled_values - task_values).square()
         return objective.task_means(rows, tasks, policy.n_tasks).sum()
+
+    def _observations(self) -> Any:
+        """
+        :return: Plain observations of the roll-out, sub-environment by sub-environment, as the update takes them
+        """
+        buffer, policy = self.model.rollout_buffer, self.model.policy
+        rows = {key: buffer.swap_and_flatten(value) for key, value in buffer.observations.items()}  # type: ignore[attr-defined]
+        return policy.split(obs_as_tensor(rows, self.model.device))[0]  # type: ignore[arg-type]
+
+    def _rows(self, field: str) -> th.Tensor:
+        """
+        :param field: A field of :class:`ActionStep`
+        :return: Its values in the roll-out, sub-environment by sub-environment
+        """
+        return th.stack([getattr(step, field) for step in self.steps], dim=1).flatten(0, 1)
 
     def _step(self) -> None:
         distilled = self.model.policy.distilled_policy
@@ -92,16 +131,16 @@ class DistillationCallback(BaseCallback):
         """Record how far each task policy was from π0 in the last roll-out, and how certain."""
         if not self.steps:
             return
-        tasks, task_log_policy = th.cat([s.tasks for s in self.steps]), th.cat([s.task_log_policy for s in self.steps])
+        tasks, task_log_policy = self._rows("tasks"), self._rows("task_log_policy")
         self._log_by_task("entropy", objective.entropy(task_log_policy), tasks)
         if self.steps[0].distilled_log_policy is not None:
-            distilled_log_policy = th.cat([s.distilled_log_policy for s in self.steps])  # type: ignore[misc]
-            self._log_by_task("kl", objective.kl_divergence(task_log_policy, distilled_log_policy), tasks)
+            divergence = objective.kl_divergence(task_log_policy, self._rows("distilled_log_policy"))
+            self._log_by_task("kl", divergence, tasks)
 
     def _log_by_task(self, name: str, rows: th.Tensor, tasks: th.Tensor) -> None:
         means = objective.task_means(rows, tasks, self.model.n_tasks).tolist()
         for task_name, mean in zip(self.model.task_names, means, strict=True):
-            self.logger.record(f"distral/{task_name}/{name}", mean)
+            record_of_task(self.logger, "distral", task_name, name, mean)
 
 
 class TaskEvalCallback(BaseCallback):
@@ -135,6 +174,8 @@ class TaskEvalCallback(BaseCallback):
         return True
 
     def _evaluate(self) -> None:
+        if self.model.get_vec_normalize_env() is not None:
+            sync_envs_normalization(self.training_env, self.eval_env)
         arguments = (self.eval_env, self.n_eval_episodes, self.deterministic)
         tasks = evaluate_tasks(self.model, *arguments)
         distilled = evaluate_tasks(DistilledPredictor(self.model.distilled_policy), *arguments)
@@ -142,7 +183,7 @@ class TaskEvalCallback(BaseCallback):
         for prefix, returns in (("", tasks), ("distilled_", distilled)):
             means = {name: float(np.mean(values)) for name, values in returns.items()}
             for name, mean in means.items():
-                self.logger.record(f"eval/{name}/{prefix}mean_reward", mean)
+                record_of_task(self.logger, "eval", name, f"{prefix}mean_reward", mean)
             self.logger.record(f"eval/{prefix}mean_reward", float(np.mean(list(means.values()))))
         self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
         self.logger.dump(self.num_timesteps)

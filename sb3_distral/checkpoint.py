@@ -55,7 +55,7 @@ def env_state(venv: VecEnv) -> list[Any] | None:
         if type(venv) not in WRAPPER_STATE:
             return None
         names = WRAPPER_STATE[type(venv)]
-        layers.append({name: getattr(venv, name) for name in names if hasattr(venv, name)})
+        layers.append((type(venv).__name__, {name: getattr(venv, name) for name in names if name in vars(venv)}))
         venv = venv.venv
     return [*layers, venv.get_state()] if hasattr(venv, "get_state") else None
 
@@ -64,14 +64,19 @@ def set_env_state(venv: VecEnv, state: list[Any]) -> None:
     """
     Inverse of :func:`env_state`.
 
-    :param venv: An environment with the same layers
+    :param venv: An environment with the same layers and tasks
     :param state: As it gave
+    :raises ValueError: If the environment is another; it is left as it was
     """
-    for layer in state[:-1]:
-        for name, value in layer.items():
+    own = env_state(venv)
+    names = [name for name, _ in state[:-1]]
+    if own is None or [name for name, _ in own[:-1]] != names:
+        raise ValueError(f"The environment {venv} does not have the saved layers {names}. Reset it instead.")
+    venv.unwrapped.set_state(state[-1])  # type: ignore[attr-defined]
+    for _, values in state[:-1]:
+        for name, value in values.items():
             setattr(venv, name, value)
         venv = venv.venv  # type: ignore[attr-defined]
-    venv.set_state(state[-1])  # type: ignore[attr-defined]
 
 
 @contextmanager

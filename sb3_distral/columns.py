@@ -5,6 +5,7 @@ product. Features extractors with parameters (convolutions) stay a loop over tas
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import NamedTuple
 
 import torch as th
@@ -122,7 +123,14 @@ class SharedModule(nn.Module):
 
 
 class SeparateModules(nn.ModuleList):
-    """Modules of any kind, one a task, each applied to its task's rows: always right, fast for large modules."""
+    """
+    Modules of any kind, one a network, each applied to its own rows: for any module, fast for large ones.
+
+    :param modules: The modules; they are copied
+    """
+
+    def __init__(self, modules: Sequence[nn.Module]):
+        super().__init__(deepcopy(module) for module in modules)
 
     def forward(self, rows: th.Tensor) -> th.Tensor:
         """
@@ -152,9 +160,9 @@ def stack_modules(modules: Sequence[nn.Module]) -> nn.Module:
         return nn.Sequential(*(stack_modules(layers) for layers in zip(*modules, strict=True)))
     if type(first) is nn.Linear and first.bias is not None:
         return StackedLinear(modules)  # type: ignore[arg-type]
-    if isinstance(first, ELEMENTWISE):
-        return first
-    return SeparateModules(modules) if has_state(first) else SharedModule(first)
+    if has_state(first):
+        return SeparateModules(modules)
+    return first if isinstance(first, ELEMENTWISE) else SharedModule(first)
 
 
 class TaskFeatures(nn.Module):
@@ -239,7 +247,7 @@ class TaskColumns(nn.Module):
     def _layout(self, tasks: th.Tensor) -> TaskLayout:
         # The steps of a roll-out have the same rows.
         if self._last_layout is None or not th.equal(tasks, self._last_layout.tasks):
-            self._last_layout = TaskLayout.of(tasks, self.n_tasks)
+            self._last_layout = TaskLayout.of(tasks.clone(), self.n_tasks)
         return self._last_layout
 
     def copy_column(self, task: int, column: ActorCriticPolicy) -> None:
@@ -263,10 +271,12 @@ class TaskColumns(nn.Module):
 
         :param max_norm: Largest norm, as in :func:`torch.nn.utils.clip_grad_norm_`
         """
-        squares = th.zeros(self.n_tasks, device=self._stacked[self.n_tasks][0].device)
+        squares = th.zeros(self.n_tasks, device=next(self.parameters()).device)
         for parameters in self._stacked.values():
-            flat = th.cat([parameter.grad.flatten(1) for parameter in parameters if parameter.grad is not None], dim=1)
-            squares += th.linalg.vector_norm(flat, dim=1).square().view(-1, self.n_tasks).sum(dim=0)
+            gradients = [parameter.grad.flatten(1) for parameter in parameters if parameter.grad is not None]
+            if gradients:
+                norms = th.linalg.vector_norm(th.cat(gradients, dim=1), dim=1)
+                squares += norms.square().view(-1, self.n_tasks).sum(dim=0)
         for task, parameter in self._separate:
             if parameter.grad is not None:
                 squares[task] += parameter.grad.square().sum()

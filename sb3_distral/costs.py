@@ -1,9 +1,10 @@
 """α and β as users give them: numbers, schedules of the remaining progress, or one of these for each task."""
 
-import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import NamedTuple
 
+import numpy as np
 import torch as th
 from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.utils import ConstantSchedule, FloatSchedule
@@ -77,7 +78,7 @@ def task_schedules(argument: str, value: TaskCoefficient, task_names: Sequence[s
                 "Give one for each task, by its name."
             )
         values = [value[name] for name in task_names]
-    elif isinstance(value, Sequence):
+    elif isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str):
         if len(value) != len(task_names):
             raise ValueError(
                 f"{argument} has {len(value)} entries, but there are {len(task_names)} tasks: {list(task_names)}. "
@@ -86,7 +87,23 @@ def task_schedules(argument: str, value: TaskCoefficient, task_names: Sequence[s
         values = list(value)
     else:
         values = [value] * len(task_names)
-    return [FloatSchedule(single) for single in values]
+    return [schedule(argument, single) for single in values]
+
+
+def schedule(argument: str, value: Coefficient) -> FloatSchedule:
+    """
+    :param argument: ``"alpha"`` or ``"beta"``
+    :param value: A number or a schedule
+    :return: A schedule of the remaining progress
+    :raises ValueError: If it is neither
+    """
+    if isinstance(value, Real):
+        return FloatSchedule(float(value))
+    if not callable(value):
+        raise ValueError(
+            f"{argument} holds {value!r}; expected a number, or a function of the remaining progress (from 1 to 0)."
+        )
+    return FloatSchedule(value)
 
 
 def check_coefficients(task_name: str, alpha: float, beta: float) -> None:
@@ -101,7 +118,7 @@ def check_coefficients(task_name: str, alpha: float, beta: float) -> None:
             f"alpha={alpha} was given for task '{task_name}', but α = c_KL / (c_KL + c_Ent) lies in [0, 1]: "
             "0 is entropy regularisation alone, 1 is divergence from the distilled policy alone."
         )
-    if not beta > 0.0 or math.isnan(beta):
+    if not beta > 0.0:
         raise ValueError(
             f"beta={beta} was given for task '{task_name}', but β = 1 / (c_KL + c_Ent) is positive: "
             "larger is weaker regularisation, float('inf') is none."

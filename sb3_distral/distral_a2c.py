@@ -17,7 +17,8 @@ from stable_baselines3.common.utils import explained_variance, safe_mean
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_distral import objective
-from sb3_distral.callbacks import DistillationCallback
+from sb3_distral.buffers import TaskRolloutBuffer
+from sb3_distral.callbacks import DistillationCallback, record_of_task
 from sb3_distral.checkpoint import env_state, random_state, replaced_file, set_env_state, set_random_state
 from sb3_distral.costs import Costs, CostSchedule, TaskCoefficient
 from sb3_distral.policies import (
@@ -26,10 +27,10 @@ from sb3_distral.policies import (
     DistralPolicy,
     choose_policy_class,
     column_arguments,
-    is_policy,
+    tell_apart,
 )
 from sb3_distral.rewards import RegularizedReward
-from sb3_distral.vec_env import Tasks, as_task_vec_env, has_tasks, make_task_vec_env
+from sb3_distral.vec_env import Tasks, as_task_vec_env, has_tasks, holds_vec_envs, make_task_vec_env
 
 SelfDistralA2C = TypeVar("SelfDistralA2C", bound="DistralA2C")
 Optimization = Literal["joint", "alternating"]
@@ -87,15 +88,20 @@ class DistralA2C(A2C):
         _init_setup_model: bool = True,
         **a2c_arguments: Any,
     ):
-        if is_policy(env):
-            env, policy = policy, env
+        if a2c_arguments.pop("rollout_buffer_class", None) is not None:
+            raise ValueError(
+                "rollout_buffer_class was given, but DistralA2C needs its own TaskRolloutBuffer, which keeps the rows "
+                "of each task together. Leave it out; rollout_buffer_kwargs may be given."
+            )
         task_env = None
-        if env is not None:
+        if env is not None or _init_setup_model:
+            env, policy = tell_apart(env, policy)
             task_env = self._wrap_env(as_task_vec_env(env, n_envs_per_task), a2c_arguments.get("verbose", 0))
         super().__init__(
             choose_policy_class(policy, None if task_env is None else task_env.observation_space),  # type: ignore[arg-type]
             task_env,  # type: ignore[arg-type]
             policy_kwargs=column_arguments(policy_kwargs, architecture, distilled_weight),
+            rollout_buffer_class=TaskRolloutBuffer,
             _init_setup_model=False,
             **a2c_arguments,
         )
@@ -110,6 +116,7 @@ class DistralA2C(A2C):
         self.task_names: list[str] = [] if task_env is None else list(task_env.task_names)
         self._task_episodes: dict[str, deque[dict[str, Any]]] = {}
         self._position: dict[str, Any] | None = None
+        self._distillation = DistillationCallback()
         if _init_setup_model:
             self._setup_model()
 
@@ -160,6 +167,11 @@ class DistralA2C(A2C):
     def _check_optimization(self) -> None:
         if self.optimization not in get_args(Optimization):
             raise ValueError(f"optimization={self.optimization!r} is unknown. Choose one of {get_args(Optimization)}.")
+        if self.distillation_epochs < 1:
+            raise ValueError(
+                f"distillation_epochs={self.distillation_epochs} was given; expected at least 1, the number of "
+                "gradient steps that fit the distilled policy to each roll-out."
+            )
         if self.optimization == "alternating" and self.policy_kwargs["architecture"] == "shared":
             raise ValueError(
                 "optimization='alternating' was given with architecture='shared', where the distilled policy is the "
@@ -168,15 +180,18 @@ class DistralA2C(A2C):
 
     def _connect_env(self) -> None:
         if self.env is not None:
-            names = list(self.env.task_names)
-            if names != self.task_names and sorted(names) == sorted(self.task_names):
-                raise ValueError(
-                    f"The environment has the tasks in the order {names}, the model in the order {self.task_names}. "
-                    "Give them in the model's order."
-                )
-            self.task_names = names
+            self._check_task_order(self.env)
+            self.task_names = list(self.env.task_names)
             self.env.policy = self.policy
         self._update_costs()
+
+    def _check_task_order(self, env: RegularizedReward) -> None:
+        names = list(env.task_names)
+        if any(name in self.task_names and self.task_names.index(name) != i for i, name in enumerate(names)):
+            raise ValueError(
+                f"The environment has the tasks in the order {names}, the model in the order {self.task_names}: a task "
+                "would go on with the column of another. Give them in the model's order."
+            )
 
     def _update_costs(self) -> None:
         self.costs = self._cost_schedule(self._current_progress_remaining)
@@ -244,14 +259,18 @@ class DistralA2C(A2C):
         return super().collect_rollouts(*args, **kwargs)
 
     def train(self) -> None:
-        """Add the policy gradients (9) and (10) to the gradient that the distillation left on π0, and take the step."""
+        """Add the policy gradients of (9) and (10) to the loss that the distillation left; one step takes both."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         for rollout_data in self.rollout_buffer.get(batch_size=None):
             policy_loss, value_loss, entropy_loss, transfer_loss = self._losses(rollout_data).sum(dim=0)
             loss = policy_loss + self.ent_coef * entropy_loss + self.vf_coef * value_loss
-            (loss + self.value_l2_coef * transfer_loss).backward()
+            loss = loss + self.value_l2_coef * transfer_loss
+            if self._distillation.loss is not None:
+                loss = loss + self._distillation.loss
+            loss.backward()
             self._step()
+        self._distillation.release()
         self._n_updates += 1
         buffer = self.rollout_buffer
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
@@ -269,7 +288,8 @@ class DistralA2C(A2C):
         """
         observations, actions = rollout_data.observations, rollout_data.actions.long().flatten()
         plain, tasks = self.policy.split(observations)
-        values, log_prob, entropy = self.policy.evaluate_actions(observations, actions)
+        evaluation = self.policy.evaluate_actions(observations, actions, self._distillation.distilled_log_policy)
+        values, log_prob, entropy = evaluation
         values, advantages, transfer = values.flatten(), rollout_data.advantages, th.zeros_like(log_prob)
         if self.normalize_advantage:
             advantages = objective.normalize_by_task(advantages, tasks, self.n_tasks)
@@ -282,8 +302,6 @@ class DistralA2C(A2C):
     def _step(self) -> None:
         """Clip column by column, so that one task's reward scale cannot shrink another's step, and update."""
         policy = self.policy
-        if self.optimization == "alternating":
-            policy.distilled_policy.zero_grad()
         th.nn.utils.clip_grad_norm_(policy.distilled_policy.parameters(), self.max_grad_norm)
         if policy.task_columns is not None:
             policy.task_columns.clip_grad_norm_(self.max_grad_norm)
@@ -305,8 +323,8 @@ class DistralA2C(A2C):
         """
         for name, episodes in self._task_episodes.items():
             if episodes:
-                self.logger.record(f"rollout/{name}/ep_rew_mean", safe_mean([episode["r"] for episode in episodes]))
-                self.logger.record(f"rollout/{name}/ep_len_mean", safe_mean([episode["l"] for episode in episodes]))
+                for key, field in (("ep_rew_mean", "r"), ("ep_len_mean", "l")):
+                    record_of_task(self.logger, "rollout", name, key, safe_mean([own[field] for own in episodes]))
         self._distillation.log_divergences()
         super().dump_logs(iteration)
 
@@ -324,8 +342,10 @@ class DistralA2C(A2C):
         :param force_reset: As A2C
         """
         if not has_tasks(env):
-            env = make_task_vec_env(env, self.n_envs_per_task)
-        super().set_env(self._wrap_env(env), force_reset)
+            env = make_task_vec_env(env, 1 if holds_vec_envs(env) else self.n_envs_per_task)
+        wrapped = self._wrap_env(env)
+        self._check_task_order(wrapped)
+        super().set_env(wrapped, force_reset)
         self._connect_env()
 
     def _excluded_save_params(self) -> list[str]:
@@ -390,6 +410,9 @@ class DistralA2C(A2C):
         if env is not None:
             env = cls._wrap_env(as_task_vec_env(env, kwargs.get("n_envs_per_task", 1)))
         model = super().load(path, env, device, custom_objects, print_system_info, True, **kwargs)
+        if "alpha" in kwargs:
+            # The state of the policy brought back the weights of h that followed the old α.
+            model._update_costs()
         if env is not None and model._position is not None:
             model._restore_position(model._position, force_reset)
         model._position = None
@@ -405,9 +428,13 @@ class DistralA2C(A2C):
 
     def _restore_position(self, position: dict[str, Any], force_reset: bool) -> None:
         assert self.env is not None
-        restorable = position["env"] is not None and env_state(self.env.venv) is not None
-        if restorable and not force_reset and len(position["dones"]) == self.n_envs:
-            set_env_state(self.env.venv, position["env"])
-            self.env.last_observations, self.env.last_dones = position["observations"], position["dones"]
-            self._last_obs, self._last_episode_starts = position["observations"], position["dones"]
         set_random_state(position["random"])
+        if position["env"] is None or force_reset:
+            return
+        try:
+            set_env_state(self.env.venv, position["env"])
+        except ValueError:
+            # Another environment, or one whose place is not known: it is reset, as Stable-Baselines3 does.
+            return
+        self.env.last_observations, self.env.last_dones = position["observations"], position["dones"]
+        self._last_obs, self._last_episode_starts = position["observations"], position["dones"]

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
+import numpy as np
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.distributions import CategoricalDistribution
@@ -133,7 +134,7 @@ class DistralPolicy(BasePolicy):
     :param architecture: What the task policies are made of
     :param distilled_weight: Weight of h in the logits of two columns; the algorithm sets α where it is ``None``
     :param column_kwargs: Arguments of every column: ``net_arch``, ``activation_fn``, ``features_extractor_class``, …
-    :raises ValueError: If the architecture is unknown
+    :raises ValueError: If the architecture is unknown or the weight is none
     """
 
     column_class: ClassVar[type[ActorCriticPolicy]] = ActorCriticPolicy
@@ -152,6 +153,10 @@ class DistralPolicy(BasePolicy):
     ):
         if architecture not in get_args(Architecture):
             raise ValueError(f"architecture={architecture!r} is unknown. Choose one of {get_args(Architecture)}.")
+        if distilled_weight is not None and not 0.0 <= distilled_weight < float("inf"):
+            raise ValueError(
+                f"distilled_weight={distilled_weight} was given; expected a finite number >= 0, or None for α."
+            )
         super().__init__(observation_space, action_space)
         self.architecture = architecture
         self.distilled_weight = distilled_weight
@@ -235,13 +240,14 @@ class DistralPolicy(BasePolicy):
         return plain_observation(obs), obs[TASK_KEY].long().flatten()
 
     def evaluate_policies(
-        self, obs: dict[str, th.Tensor], with_distilled: bool
+        self, obs: dict[str, th.Tensor], with_distilled: bool, distilled_log_policy: th.Tensor | None = None
     ) -> tuple[th.Tensor, th.Tensor | None, th.Tensor]:
         """
         Evaluate the policy of each row's task, and π0 where it is asked for or a part of the task policies.
 
         :param obs: A batch of observations with a task
         :param with_distilled: Whether log π0 is wanted although the task policies do not contain it
+        :param distilled_log_policy: log π0 of the same rows, where it has been evaluated already
         :return: log πi(·|s), log π0(·|s) or ``None``, both (batch, n_actions), and values Vi(s), (batch, 1)
         """
         plain, tasks = self.split(obs)
@@ -252,7 +258,9 @@ class DistralPolicy(BasePolicy):
         if self.architecture == "one_column":
             distilled = log_policy(self.distilled_policy, plain) if with_distilled else None
             return th.log_softmax(logits, dim=-1), distilled, values
-        prior = log_policy(self.distilled_policy, plain)
+        prior = distilled_log_policy
+        if prior is None:
+            prior = log_policy(self.distilled_policy, plain)
         return objective.task_log_policy(prior, logits, self.distilled_weights[tasks].unsqueeze(1)), prior, values
 
     def forward(self, obs: dict[str, th.Tensor], deterministic: bool = False) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
@@ -272,13 +280,16 @@ class DistralPolicy(BasePolicy):
         self.last_step = ActionStep(self.split(obs)[1], actions, log_prob, task_log_policy, distilled_log_policy)
         return actions, values, log_prob
 
-    def evaluate_actions(self, obs: dict[str, th.Tensor], actions: th.Tensor) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+    def evaluate_actions(
+        self, obs: dict[str, th.Tensor], actions: th.Tensor, distilled_log_policy: th.Tensor | None = None
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         """
         :param obs: A batch of observations with a task
         :param actions: Actions, shape (batch,)
+        :param distilled_log_policy: log π0 of the same rows, where it has been evaluated already
         :return: Values (batch, 1), log-probabilities of the actions (batch,) and entropies (batch,)
         """
-        task_log_policy, _, values = self.evaluate_policies(obs, with_distilled=False)
+        task_log_policy, _, values = self.evaluate_policies(obs, False, distilled_log_policy)
         log_prob = task_log_policy.gather(1, actions.unsqueeze(1)).squeeze(1)
         return values, log_prob, objective.entropy(task_log_policy)
 
@@ -309,6 +320,11 @@ class DistralPolicy(BasePolicy):
         :return: Actions and the state, which is ``None``
         """
         if isinstance(observation, dict) and TASK_KEY in observation:
+            tasks = np.asarray(observation[TASK_KEY])
+            if tasks.min() < 0 or tasks.max() >= self.n_tasks:
+                raise ValueError(
+                    f"The observation names the tasks {tasks.tolist()}; expected integers below {self.n_tasks}."
+                )
             return super().predict(observation, *args, **kwargs)
         return self.distilled_policy.predict(observation, *args, **kwargs)
 
@@ -362,6 +378,25 @@ def is_policy(argument: Any) -> bool:
     return isinstance(argument, str) and argument in ("auto", *POLICY_ALIASES)
 
 
+def tell_apart(env: Any, policy: Any) -> tuple[Any, Any]:
+    """
+    Accept Stable-Baselines3's order of arguments too, policy before environment.
+
+    :param env: First argument of the algorithm
+    :param policy: Second argument of the algorithm
+    :return: The environment and the policy
+    :raises ValueError: If there is no environment among them
+    """
+    if is_policy(env) or (isinstance(env, str) and not isinstance(policy, (str, type))):
+        env, policy = policy, env
+    if env is None or is_policy(env):
+        raise ValueError(
+            f"The arguments env={env!r} and policy={policy!r} hold no environment. "
+            "Give the tasks: a list or a dict of gymnasium ids, callables, environments or VecEnvs."
+        )
+    return env, policy
+
+
 def choose_policy_class(policy: Any, observation_space: spaces.Space[Any] | None) -> type[BasePolicy]:
     """
     :param policy: A subclass of :class:`DistralPolicy`, its alias, or ``"auto"``
@@ -382,6 +417,10 @@ def choose_policy_class(policy: Any, observation_space: spaces.Space[Any] | None
         if policy not in ("auto", "MultiInputPolicy"):
             raise ValueError(f"policy={policy!r} was given for the Dict observations {space}. Use 'MultiInputPolicy'.")
         return MultiInputPolicy
+    if policy == "MultiInputPolicy":
+        raise ValueError(
+            f"policy='MultiInputPolicy' was given for the observations {space}. Use 'MlpPolicy' or 'auto'."
+        )
     if policy == "auto":
         return CnnPolicy if is_image_space(space) else MlpPolicy
     return POLICY_ALIASES[policy]

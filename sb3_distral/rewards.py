@@ -6,7 +6,8 @@ import gymnasium as gym
 import numpy as np
 import torch as th
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecTransposeImage
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from sb3_distral import objective
@@ -104,7 +105,7 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
     :param distilled_policy: ``model.distilled_policy``, kept fixed
     :param alpha: α, in [0, 1]
     :param beta: β > 0, ``inf`` for no prior
-    :raises ValueError: If the actions are not those of the policy, or α or β are out of range
+    :raises ValueError: If the spaces are not those of the policy, or α or β are out of range
     """
 
     def __init__(
@@ -120,6 +121,14 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
             raise ValueError(
                 f"The environment's actions are {env.action_space}, those of the distilled policy are "
                 f"{distilled_policy.action_space}. Wrap the environment so that they are equal."
+            )
+        space = env.observation_space
+        if is_image_space(space) and not is_image_space_channels_first(space):  # type: ignore[arg-type]
+            space = VecTransposeImage.transpose_space(space)  # type: ignore[arg-type]
+        if space.shape != distilled_policy.observation_space.shape:
+            raise ValueError(
+                f"The environment's observations are {env.observation_space}, those of the distilled policy are "
+                f"{distilled_policy.observation_space}. Wrap the environment so that they are equal."
             )
         self.distilled_policy = distilled_policy
         self.kl_cost = objective.kl_cost(alpha, beta)

@@ -209,7 +209,7 @@ def make_task_vec_env(
     if n_envs_per_task < 1:
         raise ValueError(f"n_envs_per_task={n_envs_per_task} was given; every task needs at least one sub-environment.")
     named = name_tasks(tasks)
-    if any(isinstance(task, VecEnv) for task in named.values()):
+    if holds_vec_envs(named):
         venv, counts = concatenate_vec_envs(named, n_envs_per_task)
     else:
         makers = [maker for name, task in named.items() for maker in env_makers(name, task, n_envs_per_task)]
@@ -229,6 +229,14 @@ def has_tasks(env: Any) -> bool:
     :return: Whether it is a vectorised environment whose observations name their task
     """
     return isinstance(env, VecEnv) and has_task_key(env.observation_space)
+
+
+def holds_vec_envs(tasks: Tasks) -> bool:
+    """
+    :param tasks: As :func:`make_task_vec_env`
+    :return: Whether there are VecEnvs among them
+    """
+    return any(isinstance(task, VecEnv) for task in name_tasks(tasks).values())
 
 
 def as_task_vec_env(env: Any, n_envs_per_task: int = 1) -> VecEnv:
@@ -252,22 +260,35 @@ def name_tasks(tasks: Tasks) -> dict[str, Task]:
     """
     :param tasks: As :func:`make_task_vec_env`
     :return: Tasks by name: the dict's keys, else the ids, numbered where one repeats
-    :raises ValueError: If there is no task
+    :raises ValueError: If there is no task, or two of one name
     """
     if isinstance(tasks, Mapping):
         named = {str(name): task for name, task in tasks.items()}
+        if len(named) < len(tasks):
+            raise ValueError(
+                f"The task names {[str(name) for name in tasks]} repeat. Give each task a name of its own."
+            )
     else:
         sequence: list[Any] = list(tasks) if isinstance(tasks, (list, tuple)) else [tasks]
         names = [default_name(task) for task in sequence]
-        repeats = Counter(names)
-        numbered = [f"{name}-{names[:i].count(name)}" if repeats[name] > 1 else name for i, name in enumerate(names)]
-        named = dict(zip(numbered, sequence, strict=True))
+        named = dict(zip(number_repeats(names), sequence, strict=True))
     if not named:
         raise ValueError(
             f"No task was given (got {tasks!r}); expected at least one. "
             "Pass a list or a dict of gymnasium ids, callables, environments or VecEnvs."
         )
     return named
+
+
+def number_repeats(names: Sequence[str]) -> list[str]:
+    """
+    :param names: Names, some of them perhaps equal
+    :return: Names that are all different: those that repeat are numbered
+    """
+    repeats = Counter(names)
+    numbered = [f"{name}-{names[:i].count(name)}" if repeats[name] > 1 else name for i, name in enumerate(names)]
+    # A number may give the name of another task; numbering all by their place cannot.
+    return numbered if len(set(numbered)) == len(names) else [f"{name}-{i}" for i, name in enumerate(names)]
 
 
 def default_name(task: Any) -> str:
@@ -319,7 +340,7 @@ def concatenate_vec_envs(named: Mapping[str, Task], n_envs_per_task: int) -> tup
     :param named: VecEnvs by name
     :param n_envs_per_task: Must be 1: a VecEnv says itself how many it holds
     :return: All sub-environments in one, and how many belong to each task
-    :raises ValueError: If a task is no VecEnv, or their number was asked to be another
+    :raises ValueError: If a task is no VecEnv, one is given twice, or their number was asked to be another
     """
     others = [name for name, task in named.items() if not isinstance(task, VecEnv)]
     if others:
@@ -330,6 +351,8 @@ def concatenate_vec_envs(named: Mapping[str, Task], n_envs_per_task: int) -> tup
             "were made with. Leave n_envs_per_task out, or pass ids or callables."
         )
     venvs = list(named.values())
+    if len({id(venv) for venv in venvs}) < len(venvs):
+        raise ValueError(f"The same VecEnv was given for several of the tasks {list(named)}. Make one for each task.")
     counts = [venv.num_envs for venv in venvs]  # type: ignore[union-attr]
     names = list(named)
     check_equal_spaces(names, "observation", [venv.observation_space for venv in venvs])  # type: ignore[union-attr]

@@ -55,7 +55,7 @@ def parse(args: Sequence[str]) -> Command:
     :param args: Words after the program's name
     :return: The command; options not given to a training that goes on are those it began with
     """
-    command: Command = tyro.cli(Command, prog="sb3-distral", args=args, config=FLAGS)  # type: ignore[call-overload]
+    command: Command = tyro.cli(Command, prog="sb3-distral", args=args, config=FLAGS)
     if isinstance(command, Train) and command.resume and (begun := Train.read(command.folder)) is not None:
         begun.output = command.folder
         return tyro.cli(Train, prog="sb3-distral train", args=args[1:], default=begun, config=FLAGS)

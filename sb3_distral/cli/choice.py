@@ -43,10 +43,14 @@ class TaskChoice:
                 "--envs with an id for each task."
             )
         if self.suite is not None:
-            return tasks.make(self.suite, n_envs_per_task, **self.all_suite_arguments())
+            suite_arguments: dict[str, Any] = self.all_suite_arguments()
+            return tasks.make(self.suite, n_envs_per_task, **suite_arguments)
         if self.suite_arguments:
             raise ValueError(f"--suite-arguments {' '.join(self.suite_arguments)} were given without --suite.")
-        return make_task_vec_env(self.envs, n_envs_per_task)
+        try:
+            return make_task_vec_env(self.envs, n_envs_per_task)
+        except ImportError as error:
+            raise ValueError(f"--envs {' '.join(self.envs)} cannot be made: {error}") from error
 
     def all_suite_arguments(self) -> dict[str, int]:
         """

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import torch as th
 import tyro
+from gymnasium import spaces
 from rich.console import Console
 from rich.table import Table
 from stable_baselines3.common.type_aliases import PolicyPredictor
@@ -35,6 +37,7 @@ class Evaluate(TaskChoice):
     :param n_episodes: Episodes of each task
     :param deterministic: Take the likeliest actions
     :param seed: Seed of tasks and actions
+    :param n_threads: Threads of PyTorch; more than one pays for large networks only
     :param output: JSON file for the results
     """
 
@@ -42,17 +45,21 @@ class Evaluate(TaskChoice):
     n_episodes: int = 20
     deterministic: bool = False
     seed: int = 0
+    n_threads: int = 1
     output: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
 
     def run(self) -> None:
         """Print a table and, if asked for, write the results as JSON."""
         check_at_least(0, seed=self.seed)
-        check_at_least(1, n_episodes=self.n_episodes)
+        check_at_least(1, n_episodes=self.n_episodes, n_threads=self.n_threads)
+        th.set_num_threads(self.n_threads)
         path, folder = find_model(self.path)
         model = DistralA2C.load(path)
         trained = Train.read(folder)
         choice = self.choose(trained)
-        env = choice.make_env(1)
+        # A suite is an array program: many episodes side by side take hardly longer than one.
+        n_envs = max(n for n in range(1, 33) if self.n_episodes % n == 0) if choice.suite is not None else 1
+        env = choice.make_env(n_envs)
         check_spaces(model, env)
         returns = {DISTILLED_POLICY: self.evaluate(DistilledPredictor(model.distilled_policy), env)}
         if choice.is_same(trained) if trained is not None else env.task_names == model.task_names:
@@ -118,16 +125,14 @@ def check_spaces(model: DistralA2C, env: TaskVecEnv) -> None:
     :param env: Tasks
     :raises ValueError: If the model cannot act in them
     """
-    distilled = model.distilled_policy
-    expected, got = (
-        (distilled.observation_space, distilled.action_space),
-        (plain_space(env.observation_space), env.action_space),
-    )  # type: ignore[arg-type]
-    for kind, own, given in zip(("observation", "action"), expected, got, strict=True):
-        if own != given:
+    own, space = model.distilled_policy, env.observation_space
+    assert isinstance(space, spaces.Dict)
+    pairs = {"observation": (own.observation_space, plain_space(space)), "action": (own.action_space, env.action_space)}
+    for kind, (expected, given) in pairs.items():
+        if expected != given:
             raise ValueError(
-                f"The tasks have the {kind} space {given}, but the model was trained on {own}. Choose tasks of the "
-                "same spaces."
+                f"The tasks have the {kind} space {given}, but the model was trained on {expected}. Choose tasks "
+                "of the same spaces."
             )
 
 
@@ -136,8 +141,8 @@ def print_table(title: str, returns: Returns) -> None:
     :param title: What it shows
     :param returns: A column for each policy, a row for each task and one for their mean
     """
-    table = Table(title=title, title_justify="left")
-    table.add_column("task")
+    print(title)
+    table = Table("task")
     for policy in returns:
         table.add_column(policy, justify="right")
     for task in returns[DISTILLED_POLICY]:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import torch as th
 import tyro
 
 from sb3_distral.algorithms import ALGORITHMS, algorithm_arguments
@@ -38,6 +39,7 @@ class Train(TaskChoice):
     :param n_envs_per_task: Copies of each task that are stepped together
     :param total_timesteps: Steps of all tasks together
     :param seed: Seed of tasks, networks and actions
+    :param n_threads: Threads of PyTorch; more than one pays for large networks only
     :param checkpoint_freq: Steps of all tasks between checkpoints; the last two are kept
     :param log_freq: Steps of all tasks between rows of the logs
     :param output: Folder of the run; by default runs/TASKS-ALGORITHM-seedSEED
@@ -50,6 +52,7 @@ class Train(TaskChoice):
     n_envs_per_task: int = 8
     total_timesteps: int = 300_000
     seed: int = 0
+    n_threads: int = 1
     checkpoint_freq: int = 50_000
     log_freq: int = 5_000
     output: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
@@ -73,19 +76,22 @@ class Train(TaskChoice):
         if not path.exists():
             return None
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{path} cannot be read ({error}); expected the options of a training as JSON.") from error
+            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**values | {name: tuple(values[name]) for name in ("envs", "suite_arguments")})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path} cannot be read ({error!r}); expected the options of a training as JSON."
+            ) from error
 
     def run(self) -> None:
         """Train to the end, from the beginning or from the newest checkpoint."""
         check_at_least(0, seed=self.seed)
         check_at_least(1, n_envs_per_task=self.n_envs_per_task, total_timesteps=self.total_timesteps)
-        check_at_least(1, checkpoint_freq=self.checkpoint_freq, log_freq=self.log_freq)
+        check_at_least(1, n_threads=self.n_threads, checkpoint_freq=self.checkpoint_freq, log_freq=self.log_freq)
         check_positive(beta=self.beta, learning_rate=self.learning_rate)
         folder = self.folder
         self.check_folder()
+        th.set_num_threads(self.n_threads)
         if (folder / MODEL).exists():
             print(f"The run in {folder} is finished: nothing is left to do.")
             return
@@ -147,12 +153,14 @@ class Train(TaskChoice):
         """
         model.set_logger(make_logger(self.folder, model.num_timesteps))
         save_freq = max(1, self.checkpoint_freq // model.n_envs)
-        model.learn(
-            # Without a reset, SB3 adds the steps done: schedules see the same total as in an uninterrupted run.
-            self.total_timesteps - model.num_timesteps,
-            callback=LastCheckpoints(save_freq, str(self.folder / CHECKPOINTS)),
-            log_interval=max(1, self.log_freq // (model.n_envs * model.n_steps)),
-            reset_num_timesteps=False,
-            progress_bar=True,
-        )
-        model.logger.close()
+        try:
+            model.learn(
+                # Without a reset, SB3 adds the steps done: schedules see the same total as in an uninterrupted run.
+                self.total_timesteps - model.num_timesteps,
+                callback=LastCheckpoints(save_freq, str(self.folder / CHECKPOINTS)),
+                log_interval=max(1, self.log_freq // (model.n_envs * model.n_steps)),
+                reset_num_timesteps=False,
+                progress_bar=True,
+            )
+        finally:
+            model.logger.close()

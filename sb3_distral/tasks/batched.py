@@ -63,6 +63,11 @@ class BatchedTasks(ABC):
         :return: RGB picture, ``uint8``, shape ``(height, width, 3)``
         """
 
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """What the tasks are, in short: equal if and only if the same actions have the same effects."""
+
     def reset(self, rows: Array, seeds: Iterable[int | None] | None = None) -> Array:
         """
         Begin a new episode in some sub-environments; the others are left alone.
@@ -104,19 +109,25 @@ class BatchedTasks(ABC):
         :return: arrays by name, and under ``"generators"`` the state of each sub-environment's generator
         """
         state: dict[str, Any] = {name: getattr(self, name).copy() for name in self.state_arrays}
-        return {**state, "generators": [generator.bit_generator.state for generator in self.generators]}
+        generators = [generator.bit_generator.state for generator in self.generators]
+        return {**state, "fingerprint": self.fingerprint, "generators": generators}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """
         Restore, bit for bit, what :meth:`get_state` returned.
 
         :param state: a state of the same suite with the same ``tasks``
-        :raises ValueError: if the state has another number of sub-environments
+        :raises ValueError: if the state has another number of sub-environments, or is one of other tasks
         """
         if len(state["generators"]) != self.n_envs:
             raise ValueError(
                 f"The state holds {len(state['generators'])} sub-environments, expected {self.n_envs}; "
                 "restore it into an environment built with the same tasks and n_envs_per_task."
+            )
+        if state["fingerprint"] != self.fingerprint:
+            raise ValueError(
+                f"The state is one of other tasks than {type(self).__name__} was built with here; "
+                "restore it into an environment built with the same arguments."
             )
         for name in self.state_arrays:
             getattr(self, name)[...] = state[name]

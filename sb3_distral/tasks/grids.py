@@ -1,6 +1,7 @@
 """What all grid suites share: cells, moves, one agent per sub-environment, its observation and its picture."""
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -144,6 +145,12 @@ class GridTasks(BatchedTasks):
         """(row, column) of each goal, shape ``(n_envs, 2)``."""
         goals: Array = self._positions[self._layout, self._goal_cell]
         return goals
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of walls, goals and the task of each sub-environment."""
+        arrays = (self._walls, self._goal_cell, self._layout)
+        return sha256(type(self).__name__.encode() + b"".join(array.tobytes() for array in arrays)).hexdigest()
 
     def _place(self, rows: Array) -> None:
         """Put the agents of ``rows`` at free cells, uniformly drawn but for the goal."""

@@ -1,0 +1,63 @@
+"""What README.md says, against the code."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sb3_distral import ALGORITHMS, DistralA2C, TaskEvalCallback, tasks
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def section(heading: str) -> str:
+    """
+    :param heading: A heading of the second level
+    :return: Text of the section
+    """
+    return README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
+def first_cells(heading: str) -> list[list[str]]:
+    """
+    :param heading: A heading of the second level
+    :return: Code in the first two cells of each row of its table
+    """
+    rows = [line.strip("|").split("|") for line in section(heading).splitlines() if line.startswith("| `")]
+    return [[code for cell in row[:2] for code in re.findall(r"`([^`]+)`", cell)] for row in rows]
+
+
+def test_table_of_algorithms_is_algorithms() -> None:
+    # The cells are code: alpha=1.0, architecture="two_columns", …
+    table = {name: eval(f"dict({arguments})") for name, arguments in first_cells("The seven algorithms")}
+    assert table == ALGORITHMS
+
+
+def test_python_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    exec(re.sub(r"\.learn\([\d_]+", ".learn(640", block), {})
+
+
+def test_every_logged_key_is_explained_and_exists() -> None:
+    env = tasks.make("grid-mazes", seed=0, n_tasks=2)
+    evaluation = TaskEvalCallback(tasks.make("grid-mazes", seed=1, n_tasks=2), n_eval_episodes=1, eval_freq=200)
+    model = DistralA2C(env, seed=0)
+    logged: set[str] = set()
+    model.learn(1, log_interval=10)
+    dump = model.logger.dump
+
+    def keep_keys(step: int = 0) -> None:
+        logged.update(model.logger.name_to_value)
+        dump(step)
+
+    model.logger.dump = keep_keys  # type: ignore[method-assign]
+    model.set_logger(model.logger)
+    model.learn(1000, callback=evaluation, log_interval=10)
+    explained = {cells[0] for cells in first_cells("What is logged")}
+    assert {re.sub(r"maze-\d", "<task>", key) for key in logged} == explained
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))
+def test_links_lead_somewhere(path: str) -> None:
+    assert (Path(__file__).parents[2] / path).exists()

@@ -1,0 +1,699 @@
+"""DistralA2C in the places where scripts for Stable-Baselines3 put an algorithm."""
+
+import copy
+import csv
+import inspect
+from functools import partial
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch as th
+from stable_baselines3 import A2C
+from stable_baselines3.common.callbacks import (
+    BaseCallback,
+    CallbackList,
+    CheckpointCallback,
+    EvalCallback,
+    EveryNTimesteps,
+    StopTrainingOnMaxEpisodes,
+    StopTrainingOnNoModelImprovement,
+    StopTrainingOnRewardThreshold,
+)
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.logger import CSVOutputFormat, Logger, configure
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
+
+import sb3_distral.tasks
+from sb3_distral import DistralA2C, RegularizedReward, TaskEvalCallback, make_task_vec_env
+from sb3_distral.policies import MlpPolicy
+
+from .toys import CARTPOLE, DICT_SPACE, Recorder, ScriptedVecEnv, Toy, assert_equal
+
+TASKS = {"poor": partial(Toy, reward=1.0, length=3), "rich": partial(Toy, reward=100.0, length=5)}
+
+
+@pytest.fixture
+def task_env():
+    return make_task_vec_env(TASKS, n_envs_per_task=2)
+
+
+class Chooser(gym.Env):
+    """The reward is the action: returns tell which policy acted."""
+
+    observation_space = gym.spaces.Box(0.0, 1.0, (3,), np.float32)
+    action_space = gym.spaces.Discrete(3)
+
+    def reset(self, *, seed=None, options=None):
+        return np.ones(3, np.float32), {}
+
+    def step(self, action):
+        return np.ones(3, np.float32), float(action), True, False, {}
+
+
+def prefer(model, distilled, *tasks):
+    """Make π0 and the task policies certain of one action each, by way of the public parameters."""
+    parameters = copy.deepcopy(model.get_parameters())
+    names = [name for name, value in parameters["policy"].items() if value.numel() == 3 * len(tasks) and "bias" in name]
+    assert len(names) == 1, "the biases of all task columns' actions, stacked"
+    parameters["policy"][names[0]].view(len(tasks), 3)[range(len(tasks)), tasks] = 1000.0
+    parameters["policy"]["distilled_policy.action_net.bias"][distilled] = 1000.0
+    model.set_parameters(parameters)
+
+
+@pytest.fixture
+def decided():
+    model = DistralA2C([Chooser, Chooser], architecture="one_column")
+    prefer(model, 2, 0, 1)
+    return model
+
+
+# Evaluation
+
+
+def test_evaluate_policy_on_a_plain_environment_uses_the_distilled_policy(decided):
+    assert evaluate_policy(decided, Monitor(Chooser()), 4, return_episode_rewards=True)[0] == [2.0] * 4
+    assert evaluate_policy(decided, DummyVecEnv([lambda: Monitor(Chooser())] * 2), 4)[0] == 2.0
+    assert evaluate_policy(decided.distilled_policy, Monitor(Chooser()), 4)[0] == 2.0
+
+
+def test_evaluate_policy_on_tasks_uses_each_tasks_policy(decided):
+    assert sorted(evaluate_policy(decided, decided.get_env(), 4, return_episode_rewards=True)[0]) == [0, 0, 1, 1]
+    for task in range(2):
+        assert evaluate_policy(decided.task_policy(task), Monitor(Chooser()), 3)[0] == task
+
+
+def test_task_eval_callback_keeps_the_returns_of_each_task_and_of_the_distilled_policy(decided):
+    decided.learning_rate, decided.lr_schedule = 0.0, lambda _: 0.0
+    callback = TaskEvalCallback(make_task_vec_env([Chooser, Chooser], 2), n_eval_episodes=3, eval_freq=10)
+    recorder = Recorder()
+    decided.learn(40, [callback, recorder])
+    assert [result["timesteps"] for result in callback.results] == [20, 40]
+    assert callback.results[0]["tasks"] == {"task-0": [0.0] * 4, "task-1": [1.0] * 4}
+    assert callback.results[0]["distilled"] == {"task-0": [2.0] * 4, "task-1": [2.0] * 4}
+
+
+def test_task_eval_callback_logs_means_by_task(decided, tmp_path):
+    decided.learning_rate, decided.lr_schedule = 0.0, lambda _: 0.0
+    decided.set_logger(configure(str(tmp_path), ["json"]))
+    decided.learn(10, TaskEvalCallback(make_task_vec_env([Chooser, Chooser]), 2, 5))
+    decided.logger.close()
+    log = (tmp_path / "progress.json").read_text()
+    for entry in (
+        '"eval/task-0/mean_reward": 0.0',
+        '"eval/task-1/mean_reward": 1.0',
+        '"eval/mean_reward": 0.5',
+        '"eval/task-0/distilled_mean_reward": 2.0',
+        '"eval/distilled_mean_reward": 2.0',
+        '"time/total_timesteps": 10',
+    ):
+        assert entry in log
+
+
+def test_task_eval_callback_measures_the_tasks_own_reward_under_vec_normalize():
+    def wrapped(training):
+        env = VecNormalize(make_task_vec_env([Chooser, Chooser]), norm_obs_keys=["obs"], training=training)
+        env.norm_reward = training
+        return env
+
+    callback = TaskEvalCallback(wrapped(False), n_eval_episodes=2, eval_freq=10)
+    model = DistralA2C(wrapped(True), architecture="one_column", learning_rate=0.0)
+    prefer(model, 2, 0, 1)
+    model.learn(20, callback)
+    assert callback.results[0]["tasks"] == {"task-0": [0.0] * 2, "task-1": [1.0] * 2}
+
+
+def test_task_eval_callback_sees_observations_normalized_as_in_training():
+    """As Stable-Baselines3's EvalCallback does; else the policies act on observations of another scale."""
+    training_env = VecNormalize(make_task_vec_env([Shifted, Shifted]), norm_obs_keys=["obs"])
+    eval_env = VecNormalize(make_task_vec_env([Shifted, Shifted]), training=False, norm_obs_keys=["obs"])
+    DistralA2C(training_env).learn(100, TaskEvalCallback(eval_env, n_eval_episodes=1, eval_freq=50))
+    assert training_env.obs_rms["obs"].mean.mean() == pytest.approx(1000.0, rel=0.2)
+    np.testing.assert_allclose(eval_env.obs_rms["obs"].mean, training_env.obs_rms["obs"].mean)
+
+
+class Shifted(Toy):
+    """Observations around 1000, which nothing but a running mean brings to 0."""
+
+    def __init__(self):
+        super().__init__(observation_space=gym.spaces.Box(0.0, 2000.0, (3,), np.float32))
+
+    def draw(self, space):
+        return (1000 + self.np_random.normal(size=3)).astype(np.float32)
+
+
+def test_eval_callback_on_tasks_saves_a_best_model_and_its_log(task_env, tmp_path):
+    eval_env = make_task_vec_env(TASKS)
+    callback = EvalCallback(
+        eval_env, eval_freq=20, n_eval_episodes=2, best_model_save_path=str(tmp_path), log_path=str(tmp_path), verbose=0
+    )
+    DistralA2C(task_env, beta=0.1).learn(160, callback)
+    results = np.load(tmp_path / "evaluations.npz")
+    assert results["timesteps"].tolist() == [80, 160]
+    assert np.sort(results["results"]).tolist() == [[3.0, 500.0]] * 2, "the tasks' own returns, not regularized"
+    assert DistralA2C.load(tmp_path / "best_model").task_names == ["poor", "rich"]
+
+
+def test_eval_callback_on_a_plain_environment_evaluates_the_distilled_policy(decided):
+    decided.lr_schedule = lambda _: 0.0
+    callback = EvalCallback(DummyVecEnv([lambda: Monitor(Chooser())]), eval_freq=5, n_eval_episodes=2, verbose=0)
+    with pytest.warns(UserWarning, match="not of the same type"):
+        decided.learn(20, callback)
+    assert callback.last_mean_reward == 2.0
+
+
+def test_eval_callback_with_vec_normalize_synchronizes_the_statistics():
+    training_env = VecNormalize(make_task_vec_env([Shifted, Shifted]), norm_obs_keys=["obs"])
+    eval_env = VecNormalize(make_task_vec_env([Shifted, Shifted]), training=False, norm_obs_keys=["obs"])
+    model = DistralA2C(training_env)
+    assert model.get_env() is training_env
+    assert model.get_vec_normalize_env() is training_env
+    model.learn(100, EvalCallback(eval_env, eval_freq=50, n_eval_episodes=2, verbose=0, warn=False))
+    np.testing.assert_allclose(eval_env.obs_rms["obs"].mean, training_env.obs_rms["obs"].mean)
+    assert eval_env.obs_rms["obs"].mean.mean() == pytest.approx(1000.0, rel=0.2)
+
+
+def test_vec_normalize_reaches_the_networks_and_leaves_the_task_alone():
+    env = VecNormalize(make_task_vec_env([Shifted, Shifted, Shifted]), norm_obs_keys=["obs"])
+    model = DistralA2C(env, n_steps=4).learn(120)
+    buffer = model.rollout_buffer.observations
+    assert np.abs(buffer["obs"]).max() <= 10.0
+    assert set(np.unique(buffer["task"])) == {0, 1, 2}
+
+
+# Callbacks of SB3
+
+
+def test_checkpoint_callback_writes_models_and_normalization(tmp_path):
+    env = VecNormalize(make_task_vec_env(TASKS), norm_obs_keys=["obs"])
+    callback = CheckpointCallback(10, str(tmp_path), save_vecnormalize=True)
+    DistralA2C(env).learn(40, callback)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == sorted(f"rl_model_{part}{n}_steps.{end}" for n in (20, 40) for part, end in PARTS)
+    loaded = VecNormalize.load(str(tmp_path / "rl_model_vecnormalize_40_steps.pkl"), make_task_vec_env(TASKS))
+    assert DistralA2C.load(tmp_path / "rl_model_40_steps", env=loaded).learn(20).num_timesteps == 20
+
+
+PARTS = (("", "zip"), ("vecnormalize_", "pkl"))
+
+
+def test_stop_training_on_max_episodes(task_env):
+    model = DistralA2C(task_env).learn(100_000, StopTrainingOnMaxEpisodes(max_episodes=3))
+    # Three episodes for each of four sub-environments, the shorter ones last 3 steps.
+    assert model.num_timesteps < 4 * 25
+
+
+def test_stop_training_on_reward_threshold(task_env):
+    for threshold, stops in ((200.0, True), (300.0, False)):
+        stop = StopTrainingOnRewardThreshold(threshold, verbose=0)
+        callback = EvalCallback(
+            make_task_vec_env(TASKS), callback_on_new_best=stop, eval_freq=10, n_eval_episodes=2, verbose=0
+        )
+        # The mean of a return of 3 and one of 500.
+        assert (DistralA2C(task_env).learn(200, callback).num_timesteps == 40) is stops
+
+
+def test_stop_training_without_improvement(task_env):
+    after = StopTrainingOnNoModelImprovement(max_no_improvement_evals=2, min_evals=1)
+    callback = EvalCallback(make_task_vec_env(TASKS), callback_after_eval=after, eval_freq=5, verbose=0)
+    assert DistralA2C(task_env).learn(10_000, callback).num_timesteps < 1000
+
+
+def test_training_goes_on_after_a_callback_stopped_it_amid_a_roll_out(task_env):
+    model = DistralA2C(task_env)
+    model.learn(100, lambda local_variables, _: model.num_timesteps < 28)
+    assert model.num_timesteps == 28
+    model.learn(40, reset_num_timesteps=False)
+    assert model.num_timesteps >= 68
+
+
+@pytest.mark.parametrize("form", ["none", "one", "list", "callback list", "function", "mixed list"])
+def test_every_form_of_callback_is_called_at_each_step(task_env, form):
+    calls = []
+
+    class Counter(BaseCallback):
+        def _on_step(self):
+            calls.append("object")
+            return True
+
+    def function(local_variables, global_variables):
+        calls.append("function")
+        return True
+
+    callbacks = {
+        "none": (None, {}),
+        "one": (Counter(), {"object": 5}),
+        "list": ([Counter(), Counter()], {"object": 10}),
+        "callback list": (CallbackList([Counter()]), {"object": 5}),
+        "function": (function, {"function": 5}),
+        "mixed list": ([Counter(), EveryNTimesteps(4, Counter())], {"object": 10}),
+    }
+    callback, expected = callbacks[form]
+    DistralA2C(task_env).learn(20, callback)
+    assert {kind: calls.count(kind) for kind in set(calls)} == expected
+
+
+def test_callbacks_see_the_users_environment_and_the_model(task_env):
+    seen = {}
+
+    class Watcher(BaseCallback):
+        def _on_training_start(self):
+            seen.update(env=self.training_env, model=self.model, keys=set(self.locals))
+
+        def _on_step(self):
+            seen.update(step=set(self.locals))
+            return True
+
+    model = DistralA2C(task_env).learn(20, Watcher())
+    assert seen["env"] is task_env
+    assert seen["model"] is model
+    assert {"rewards", "infos", "dones", "actions", "values", "log_probs", "obs_tensor", "new_obs"} <= seen["step"]
+
+
+def test_the_list_of_callbacks_is_not_changed(task_env):
+    callbacks = [Recorder()]
+    model = DistralA2C(task_env)
+    for _ in range(2):
+        model.learn(20, callbacks)
+    assert len(callbacks) == 1
+
+
+def test_the_progress_bar_counts_all_steps(task_env, capsys):
+    DistralA2C(task_env).learn(40, progress_bar=True)
+    assert "40/40" in "".join(capsys.readouterr())
+
+
+# Construction
+
+
+def test_stable_baselines3s_order_of_arguments_works(task_env):
+    for model in (
+        DistralA2C("MlpPolicy", task_env),
+        DistralA2C(task_env, "MlpPolicy"),
+        DistralA2C(policy="MlpPolicy", env=task_env),
+        DistralA2C(env=task_env),
+        DistralA2C(MlpPolicy, task_env),
+    ):
+        assert type(model.policy) is MlpPolicy
+        assert model.get_env() is task_env
+
+
+def test_the_order_of_arguments_works_with_every_form_of_tasks():
+    for env in (CARTPOLE, [CARTPOLE], {"pole": CARTPOLE}, [Toy], Toy(), DummyVecEnv([Toy])):
+        assert DistralA2C("MlpPolicy", env).n_tasks == 1
+
+
+def test_every_argument_but_the_environment_has_a_default():
+    parameters = list(inspect.signature(DistralA2C).parameters.values())
+    assert parameters[0].name == "env"
+    without_default = [parameter for parameter in parameters[1:] if parameter.default is inspect.Parameter.empty]
+    assert [parameter.kind for parameter in without_default] == [inspect.Parameter.VAR_KEYWORD]
+
+
+def test_every_argument_of_a2c_is_taken_by_keyword(task_env, tmp_path):
+    arguments = {
+        "learning_rate": 1e-3,
+        "n_steps": 7,
+        "gamma": 0.9,
+        "gae_lambda": 0.8,
+        "ent_coef": 0.0,
+        "vf_coef": 0.3,
+        "max_grad_norm": 0.4,
+        "rms_prop_eps": 1e-6,
+        "use_rms_prop": False,
+        "use_sde": False,
+        "sde_sample_freq": -1,
+        "rollout_buffer_class": None,
+        "rollout_buffer_kwargs": None,
+        "normalize_advantage": True,
+        "stats_window_size": 11,
+        "tensorboard_log": str(tmp_path),
+        "policy_kwargs": None,
+        "verbose": 0,
+        "seed": 1,
+        "device": "cpu",
+    }
+    of_a2c = set(inspect.signature(A2C.__init__).parameters) - {"self", "policy", "env", "_init_setup_model"}
+    assert of_a2c == set(arguments), "an argument of A2C is not tried here"
+    model = DistralA2C(task_env, **arguments)
+    for name in ("n_steps", "gamma", "gae_lambda", "vf_coef", "max_grad_norm", "normalize_advantage"):
+        assert getattr(model, name) == arguments[name]
+    assert isinstance(model.policy.optimizer, th.optim.Adam)
+    assert model.rollout_buffer.gae_lambda == 0.8
+    model.learn(28)
+    model.logger.close()
+
+
+def test_an_argument_that_does_not_exist_is_refused(task_env):
+    with pytest.raises(TypeError, match="n_step_size"):
+        DistralA2C(task_env, n_step_size=3)
+
+
+@pytest.mark.parametrize(
+    "policy_kwargs",
+    [
+        {"net_arch": {"pi": [8], "vf": [4]}, "activation_fn": th.nn.ReLU},
+        {"optimizer_class": th.optim.SGD, "optimizer_kwargs": {"momentum": 0.5}},
+        {"optimizer_kwargs": {"weight_decay": 0.1}},
+        {"features_extractor_kwargs": {}, "ortho_init": False},
+    ],
+)
+def test_the_callers_policy_kwargs_are_not_changed(task_env, policy_kwargs):
+    before = copy.deepcopy(policy_kwargs)
+    first = DistralA2C(task_env, policy_kwargs=policy_kwargs).learn(20)
+    assert policy_kwargs == before
+    second = DistralA2C(task_env, policy_kwargs=policy_kwargs)
+    assert first.policy.state_dict().keys() == second.policy.state_dict().keys()
+
+
+def test_the_environment_comes_back_as_it_was_given(task_env):
+    model = DistralA2C(task_env, beta=0.01).learn(20)
+    assert model.get_env() is task_env
+    env = task_env
+    while env is not None:
+        assert not isinstance(env, RegularizedReward)
+        env = getattr(env, "venv", None)
+    task_env.reset()
+    assert task_env.step(np.zeros(4, dtype=int))[1].tolist() == [1.0, 1.0, 100.0, 100.0]
+
+
+def test_two_models_can_train_on_one_environment_in_turn(task_env):
+    first, second = DistralA2C(task_env, beta=0.01), DistralA2C(task_env, beta=float("inf"))
+    recorder = Recorder()
+    first.learn(20)
+    second.learn(20, recorder)
+    assert np.array(recorder.rewards).tolist() == [[1.0, 1.0, 100.0, 100.0]] * 5
+
+
+# Life cycle
+
+
+def test_the_steps_may_be_a_float(task_env):
+    assert DistralA2C(task_env).learn(1e2).num_timesteps == 100
+
+
+def test_counters_go_on_where_they_are_not_reset(task_env):
+    model = DistralA2C(task_env).learn(40)
+    assert model.learn(40, reset_num_timesteps=False).num_timesteps == 80
+    assert model.learn(20).num_timesteps == 20
+
+
+def test_learning_in_two_halves_equals_learning_at_once():
+    def make():
+        return DistralA2C(make_task_vec_env([partial(Toy, reward=None)] * 2), seed=4)
+
+    halves = make().learn(50).learn(50, reset_num_timesteps=False)
+    assert_equal(halves.get_parameters(), make().learn(100).get_parameters())
+
+
+def test_the_statistics_of_episodes_survive_where_counters_are_not_reset(task_env):
+    model = DistralA2C(task_env).learn(80)
+    model.learn(1, lambda *_: False, reset_num_timesteps=False)
+    assert {name: episodes[-1]["r"] for name, episodes in model._task_episodes.items()} == {"poor": 3.0, "rich": 500.0}
+    model.learn(1, lambda *_: False)
+    assert not any(model._task_episodes.values())
+
+
+def test_parameters_travel_from_model_to_model(task_env):
+    first, second = DistralA2C(task_env, seed=1).learn(60), DistralA2C(task_env, seed=2)
+    second.set_parameters(copy.deepcopy(first.get_parameters()))
+    assert_equal(second.get_parameters(), first.get_parameters())
+    with th.no_grad():
+        observation = second.policy.obs_to_tensor(task_env.reset())[0]
+        probabilities = [model.policy.get_distribution(observation).distribution.probs for model in (first, second)]
+    assert th.equal(*probabilities)
+
+
+def test_parameters_of_the_alternating_optimization_hold_the_optimizer_of_the_distilled_policy(task_env):
+    model = DistralA2C(task_env, optimization="alternating").learn(20)
+    assert set(model.get_parameters()) == {"policy", "policy.optimizer", "policy.distilled_policy.optimizer"}
+    assert model.get_parameters()["policy.distilled_policy.optimizer"]["state"]
+    assert set(DistralA2C(task_env).get_parameters()) == {"policy", "policy.optimizer"}
+
+
+def test_set_env_goes_on_with_other_environments(task_env):
+    recorder = Recorder()
+    model = DistralA2C(task_env, beta=float("inf")).learn(20)
+    other = make_task_vec_env({name: partial(Toy, reward=-7.0) for name in TASKS}, n_envs_per_task=2)
+    model.set_env(other)
+    assert model.get_env() is other
+    model.learn(20, recorder, reset_num_timesteps=False)
+    assert np.unique(recorder.rewards) == [-7.0]
+    assert model.num_timesteps == 40
+
+
+def test_set_env_takes_tasks_in_every_form():
+    model = DistralA2C(TASKS, n_envs_per_task=2)
+    model.set_env(TASKS)
+    assert model.get_env().num_envs == 4
+    model.set_env(make_task_vec_env(TASKS, n_envs_per_task=2))
+    model.learn(20)
+
+
+def test_set_env_takes_vec_envs_of_a_model_made_from_ids():
+    model = DistralA2C(TASKS, n_envs_per_task=2)
+    model.set_env({name: DummyVecEnv([make] * 2) for name, make in TASKS.items()})
+    model.learn(20)
+
+
+def test_set_env_keeps_regularizing():
+    recorder = Recorder()
+    model = DistralA2C(TASKS, alpha=0.0, beta=0.1)
+    model.set_env(make_task_vec_env(TASKS))
+    model.learn(20, recorder)
+    assert (np.array(recorder.rewards) > [1.0, 100.0]).all()
+
+
+def test_set_env_refuses_another_number_of_environments(task_env):
+    with pytest.raises(AssertionError, match="number of environments"):
+        DistralA2C(task_env).set_env(make_task_vec_env(TASKS))
+
+
+def test_set_env_refuses_another_number_of_tasks():
+    with pytest.raises(ValueError, match="Observation spaces do not match"):
+        DistralA2C(make_task_vec_env([Toy, Toy])).set_env(make_task_vec_env([Toy], 2))
+
+
+def test_a_script_for_a2c_runs_with_the_name_of_the_class_changed(tmp_path):
+    model = DistralA2C("MlpPolicy", CARTPOLE, verbose=0)
+    model.learn(total_timesteps=100)
+    model.save(tmp_path / "cartpole")
+    del model
+    model = DistralA2C.load(tmp_path / "cartpole")
+    vec_env = DummyVecEnv([lambda: gym.make(CARTPOLE)])
+    obs = vec_env.reset()
+    for _ in range(10):
+        action, _states = model.predict(obs)
+        obs, _rewards, _dones, _info = vec_env.step(action)
+    evaluate_policy(model, Monitor(gym.make(CARTPOLE)), n_eval_episodes=1)
+
+
+def test_the_loop_of_the_sb3_documentation_runs_on_the_models_own_env(task_env):
+    model = DistralA2C(task_env).learn(20)
+    vec_env = model.get_env()
+    obs = vec_env.reset()
+    for _ in range(5):
+        obs, _rewards, _dones, _infos = vec_env.step(model.predict(obs, deterministic=True)[0])
+
+
+def test_learn_save_and_load_chain(tmp_path):
+    DistralA2C(TASKS).learn(20).save(tmp_path / "chain")
+    model = DistralA2C.load(tmp_path / "chain", TASKS).learn(20).learn(20, reset_num_timesteps=False)
+    assert model.num_timesteps == 40
+
+
+def test_predict_takes_the_other_arguments_of_stable_baselines3(task_env):
+    model = DistralA2C(task_env)
+    observation = task_env.reset()
+    action, state = model.predict(observation, state=None, episode_start=np.ones(4, bool), deterministic=True)
+    assert action.shape == (4,) and state is None
+    single = {key: value[0] for key, value in observation.items()}
+    assert model.predict(single, deterministic=True)[0] == action[0]
+    assert model.predict(observation["obs"])[0].shape == (4,)
+    assert model.predict(observation["obs"][0])[0].shape == ()
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_normalizing_advantages_trains_and_changes_the_result(normalize):
+    def trained(normalize_advantage):
+        tasks = [partial(Toy, reward=None)] * 2
+        return DistralA2C(tasks, n_envs_per_task=2, seed=0, normalize_advantage=normalize_advantage).learn(100)
+
+    one, other = trained(normalize), trained(not normalize)
+    key = "distilled_policy.action_net.weight"
+    assert th.isfinite(one.policy.state_dict()[key]).all()
+    assert not th.equal(one.policy.state_dict()[key], other.policy.state_dict()[key])
+
+
+# Logs
+
+
+def logged(model, steps, tmp_path, **learn_arguments):
+    model.set_logger(configure(str(tmp_path), ["csv"]))
+    model.learn(steps, log_interval=1, **learn_arguments)
+    model.logger.close()
+    with (tmp_path / "progress.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    return dict(zip(rows[0], rows[-1], strict=True))
+
+
+A2C_KEYS = {
+    "rollout/ep_rew_mean",
+    "rollout/ep_len_mean",
+    "time/fps",
+    "time/iterations",
+    "time/time_elapsed",
+    "time/total_timesteps",
+    "train/n_updates",
+    "train/explained_variance",
+    "train/entropy_loss",
+    "train/policy_loss",
+    "train/value_loss",
+    "train/learning_rate",
+}
+
+
+def test_everything_that_a2c_logs_is_logged(tmp_path):
+    of_a2c = logged(A2C("MlpPolicy", Monitor(Toy())), 20, tmp_path / "a2c")
+    own = logged(DistralA2C(TASKS), 40, tmp_path / "distral")
+    assert set(of_a2c) <= A2C_KEYS
+    assert set(of_a2c) <= set(own)
+
+
+def test_each_task_has_keys_of_its_own(tmp_path):
+    log = logged(DistralA2C(TASKS), 40, tmp_path)
+    by_task = {
+        f"{prefix}/{task}/{value}"
+        for task in TASKS
+        for prefix, value in (
+            ("rollout", "ep_rew_mean"),
+            ("rollout", "ep_len_mean"),
+            ("distral", "kl"),
+            ("distral", "entropy"),
+        )
+    }
+    assert by_task | {"distral/distillation_loss"} == set(log) - A2C_KEYS
+    assert all(np.isfinite(float(value)) for value in log.values() if value)
+
+
+def test_statistics_of_tasks_never_mix(tmp_path):
+    log = {key: float(value) for key, value in logged(DistralA2C(TASKS, n_envs_per_task=2), 240, tmp_path).items()}
+    assert log["rollout/poor/ep_rew_mean"] == 3.0
+    assert log["rollout/rich/ep_rew_mean"] == 500.0
+    assert log["rollout/poor/ep_len_mean"] == 3.0
+    assert log["rollout/rich/ep_len_mean"] == 5.0
+    assert 3.0 < log["rollout/ep_rew_mean"] < 500.0
+    assert 0.0 < log["distral/poor/entropy"] <= np.log(2) + 1e-6
+
+
+def test_statistics_of_tasks_stay_apart_where_an_architecture_shares_everything(tmp_path):
+    log = logged(DistralA2C(TASKS, architecture="shared", beta=float("inf")), 80, tmp_path)
+    assert float(log["rollout/poor/ep_rew_mean"]) == 3.0
+    assert float(log["rollout/rich/ep_rew_mean"]) == 500.0
+
+
+def test_the_window_of_statistics_holds_for_each_task():
+    model = DistralA2C(TASKS, n_envs_per_task=2, stats_window_size=4).learn(400)
+    assert {name: len(episodes) for name, episodes in model._task_episodes.items()} == {"poor": 4, "rich": 4}
+    assert len(model.ep_info_buffer) == 4
+
+
+def test_success_rates_are_logged(tmp_path):
+    class Successful(Toy):
+        def step(self, action):
+            *rest, _info = super().step(action)
+            return *rest, {"is_success": True}
+
+    assert float(logged(DistralA2C([Successful, Successful]), 40, tmp_path)["rollout/success_rate"]) == 1.0
+
+
+def test_a_custom_logger_is_kept(task_env, tmp_path):
+    logger = Logger(str(tmp_path), [CSVOutputFormat(str(tmp_path / "own.csv"))])
+    model = DistralA2C(task_env)
+    model.set_logger(logger)
+    model.learn(40, log_interval=1)
+    assert model.logger is logger
+    logger.close()
+    assert "rollout/rich/ep_rew_mean" in (tmp_path / "own.csv").read_text()
+
+
+def test_tensorboard_gets_the_scalars_of_each_task(task_env, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    model = DistralA2C(task_env, tensorboard_log=str(tmp_path)).learn(80, log_interval=1)
+    model.logger.close()
+    model.learn(40, log_interval=1, tb_log_name="other", reset_num_timesteps=False)
+    model.logger.close()
+    folders = sorted(path.name for path in tmp_path.iterdir())
+    assert folders == ["DistralA2C_1", "other_0"] or folders == ["DistralA2C_1", "other_1"]
+    events = EventAccumulator(str(tmp_path / "DistralA2C_1"))
+    events.Reload()
+    assert {"rollout/ep_rew_mean", "rollout/rich/ep_rew_mean", "distral/poor/kl"} <= set(events.Tags()["scalars"])
+    assert [event.value for event in events.Scalars("rollout/rich/ep_rew_mean")][-1] == 500.0
+
+
+def test_verbose_prints_a_table_with_the_tasks(task_env, capsys):
+    DistralA2C(task_env, verbose=1).learn(40, log_interval=1)
+    table = capsys.readouterr().out
+    assert "poor/ep_rew_mean" in table and "rich/ep_rew_mean" in table and "distillation_loss" in table
+
+
+@pytest.mark.parametrize(
+    "ids", [["sb3_distral/GridMaze-0-v0"] * 2, ["sb3_distral/TwoRooms-0-v0", "sb3_distral/TwoRooms-1-v0"]]
+)
+def test_verbose_prints_a_table_of_tasks_named_by_registered_ids(ids, capsys):
+    names = make_task_vec_env(ids).task_names
+    DistralA2C(dict.fromkeys(names, Toy), verbose=1).learn(40, log_interval=1)
+    assert "ep_rew_mean" in capsys.readouterr().out
+
+
+def test_verbose_prints_a_table_of_tasks_with_long_names(capsys):
+    names = [f"a name that says what the task is about number {n}" for n in range(2)]
+    DistralA2C(dict.fromkeys(names, Toy), verbose=1).learn(40, log_interval=1)
+    assert "ep_rew_mean" in capsys.readouterr().out
+
+
+def test_files_keep_the_whole_names_of_tasks(tmp_path):
+    names = [f"a name that says what the task is about number {n}" for n in range(2)]
+    log = logged(DistralA2C(dict.fromkeys(names, Toy)), 40, tmp_path)
+    assert {f"rollout/{name}/ep_rew_mean" for name in names} | {f"distral/{name}/kl" for name in names} <= set(log)
+
+
+def test_vec_envs_without_a_monitor_train_without_statistics(tmp_path):
+    log = logged(DistralA2C([ScriptedVecEnv(), ScriptedVecEnv()]), 60, tmp_path)
+    assert "rollout/ep_rew_mean" not in log
+    assert "distral/task-0/kl" in log
+
+
+def test_vec_monitor_around_the_tasks_logs_their_own_returns(tmp_path):
+    venvs = {name: DummyVecEnv([make] * 2) for name, make in TASKS.items()}
+    env = VecMonitor(make_task_vec_env(venvs), str(tmp_path / "monitor"))
+    log = logged(DistralA2C(env, beta=0.1), 240, tmp_path)
+    env.results_writer.close()
+    assert float(log["rollout/poor/ep_rew_mean"]) == 3.0
+    assert float(log["rollout/rich/ep_rew_mean"]) == 500.0
+    assert (tmp_path / "monitor.monitor.csv").read_text().count("500.0") > 3
+
+
+# Suites
+
+
+@pytest.mark.parametrize("suite", ["grid-mazes", "two-rooms"])
+def test_suites_train_evaluate_and_log(suite, tmp_path):
+    model = DistralA2C(sb3_distral.tasks.make(suite, n_envs_per_task=2, seed=0, n_tasks=3))
+    eval_env = sb3_distral.tasks.make(suite, seed=1, n_tasks=3)
+    callbacks = [
+        EvalCallback(eval_env, eval_freq=100, n_eval_episodes=3, verbose=0),
+        TaskEvalCallback(eval_env, 1, 100),
+    ]
+    log = logged(model, 6 * 205, tmp_path, callback=callbacks)
+    assert sum(key.startswith("rollout/") and key.endswith("ep_rew_mean") for key in log) == 4
+    assert list(callbacks[1].results[0]["tasks"]) == model.task_names
+
+
+def test_dict_observations_train_evaluate_and_predict():
+    make = partial(Toy, observation_space=DICT_SPACE)
+    model = DistralA2C([make, make], "MultiInputPolicy").learn(20)
+    assert evaluate_policy(model, Monitor(make()), 2)[0] == 4.0
+    assert evaluate_policy(model, model.get_env(), 2)[0] == 4.0

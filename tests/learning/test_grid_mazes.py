@@ -1,0 +1,106 @@
+"""
+Distral learns eight mazes faster than its baselines, and its distilled policy knows them.
+
+Every claim compares the runs of two algorithms, one run a seed, by an exact permutation test: of all ways to
+split the eight numbers into two groups of four, 8! / (4! 4!) = 70, the share whose first group has a mean at least as
+large as the observed one. If all four runs of one algorithm are above all four of the other the share is 1/70 = 0.014;
+with no difference between the algorithms it is at most 0.05 in 3 of 70 cases (p = 3/70 = 0.043). A claim holds if
+the share is at most 0.05, so chance alone makes each claim hold with probability 0.043.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import combinations
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+import torch as th
+from stable_baselines3.common.callbacks import BaseCallback
+
+from sb3_distral import DistralA2C, tasks
+from sb3_distral.algorithms import algorithm_arguments
+from sb3_distral.evaluation import DistilledPredictor, evaluate_tasks
+
+SEEDS = range(4)
+TOTAL_TIMESTEPS = 250_000
+EPISODE = 200  # steps
+
+pytestmark = pytest.mark.slow
+
+
+class RewardSum(BaseCallback):
+    """Add up the tasks' own rewards."""
+
+    total = 0.0
+
+    def _on_step(self) -> bool:
+        self.total += float(sum(info["task_reward"] for info in self.locals["infos"]))
+        return True
+
+
+def train(name: str, seed: int) -> tuple[float, float]:
+    """
+    :param name: A name of Table 1
+    :param seed: Seed of the run
+    :return: Area under the learning curve (mean return of an episode over the whole training) and the mean return of
+        the distilled policy alone, at the end, in the training mazes
+    """
+    th.set_num_threads(1)
+    env = tasks.make("grid-mazes", n_envs_per_task=8, seed=seed)
+    arguments = algorithm_arguments(name, beta=100.0)
+    model = DistralA2C(env, learning_rate=2e-3, seed=seed, device="cpu", **arguments)
+    rewards = RewardSum()
+    model.learn(TOTAL_TIMESTEPS, callback=rewards)
+    eval_env = tasks.make("grid-mazes", n_envs_per_task=8, seed=1000 + seed)
+    returns = evaluate_tasks(DistilledPredictor(model.distilled_policy), eval_env, n_eval_episodes=8)
+    return EPISODE * rewards.total / model.num_timesteps, float(np.mean(list(returns.values())))
+
+
+def permutation_p(larger: Sequence[float], smaller: Sequence[float]) -> float:
+    """
+    :param larger: Results that are claimed to be larger
+    :param smaller: Others
+    :return: Share of the splits in which the first group's mean is at least as large as here
+    """
+    everything = np.array([*larger, *smaller])
+    sums = [everything[list(split)].sum() for split in combinations(range(len(everything)), len(larger))]
+    return float(np.mean(np.array(sums) >= np.sum(larger) - 1e-9))
+
+
+class Runs:
+    """The runs of all algorithms, each started when it is first asked for and kept."""
+
+    def __init__(self, pool: ProcessPoolExecutor, names: Sequence[str]):
+        self.futures: dict[str, list[Future[tuple[float, float]]]] = {
+            name: [pool.submit(train, name, seed) for seed in SEEDS] for name in names
+        }
+
+    def area(self, name: str) -> list[float]:
+        return [future.result()[0] for future in self.futures[name]]
+
+    def distilled(self, name: str) -> list[float]:
+        return [future.result()[1] for future in self.futures[name]]
+
+
+@pytest.fixture(scope="module")
+def runs() -> Iterator[Runs]:
+    with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
+        yield Runs(pool, ("KL+ent_2col", "A3C", "A3C_multitask", "KL_1col"))
+
+
+def test_permutation_of_separated_runs() -> None:
+    assert permutation_p([5, 6, 7, 8], [1, 2, 3, 4]) == pytest.approx(1 / 70)
+    assert permutation_p([1, 2, 3, 4], [5, 6, 7, 8]) == 1.0
+
+
+@pytest.mark.parametrize("baseline", ["A3C", "A3C_multitask"])
+def test_distral_learns_faster_than_baseline(runs: Runs, baseline: str) -> None:
+    distral, other = runs.area("KL+ent_2col"), runs.area(baseline)
+    assert permutation_p(distral, other) <= 0.05, f"areas under the curve: KL+ent_2col {distral}, {baseline} {other}"
+
+
+def test_distillation_alone_teaches_the_distilled_policy(runs: Runs) -> None:
+    # With one column nothing but the distillation trains π0. A3C has no distilled policy: its π0 stays untrained.
+    distilled, untrained = runs.distilled("KL_1col"), runs.distilled("A3C")
+    assert permutation_p(distilled, untrained) <= 0.05, f"returns of π0: KL_1col {distilled}, untrained {untrained}"
