@@ -429,7 +429,7 @@ class DistralA2C(A2C):
     def _restore_position(self, position: dict[str, Any], force_reset: bool) -> None:
         assert self.env is not None
         set_random_state(position["random"])
-        if position["env"] is None or force_reset:
+        if position["env"] is None or force_reset or len(position["dones"]) != self.n_envs:
             return
         try:
             set_env_state(self.env.venv, position["env"])

@@ -70,7 +70,8 @@ class RegularizedReward(VecEnvWrapper):
         for info, reward in zip(infos, rewards, strict=True):
             info["task_reward"] = reward
         self.last_observations, self.last_dones = observations, dones
-        return observations, rewards + self._regularizers(), dones, infos
+        # SubprocVecEnv gives float64, DummyVecEnv float32: the roll-out is the same under both.
+        return observations, rewards.astype(np.float32) + self._regularizers(), dones, infos
 
     def _regularizers(self) -> np.ndarray:
         if not self.regularizes:
@@ -125,10 +126,11 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
         space = env.observation_space
         if is_image_space(space) and not is_image_space_channels_first(space):  # type: ignore[arg-type]
             space = VecTransposeImage.transpose_space(space)  # type: ignore[arg-type]
-        if space.shape != distilled_policy.observation_space.shape:
+        own = distilled_policy.observation_space
+        if space.shape != own.shape or set(getattr(space, "spaces", ())) != set(getattr(own, "spaces", ())):
             raise ValueError(
                 f"The environment's observations are {env.observation_space}, those of the distilled policy are "
-                f"{distilled_policy.observation_space}. Wrap the environment so that they are equal."
+                f"{own}. Wrap the environment so that they are equal."
             )
         self.distilled_policy = distilled_policy
         self.kl_cost = objective.kl_cost(alpha, beta)

@@ -38,6 +38,11 @@ class TaskVecEnv(VecEnvWrapper):
             )
         if len(set(self.task_names)) < len(self.task_names):
             raise ValueError(f"The task names {self.task_names} repeat. Give each task a name of its own.")
+        if any("," in name for name in self.task_names):
+            raise ValueError(
+                f"The task names {self.task_names} hold a comma, which would break the columns of a CSV log. "
+                "Give names without commas."
+            )
         super().__init__(venv, with_task_space(venv.observation_space, len(self.task_names)))
 
     def reset(self) -> VecEnvObs:
@@ -214,9 +219,7 @@ def make_task_vec_env(
     else:
         makers = [maker for name, task in named.items() for maker in env_makers(name, task, n_envs_per_task)]
         venv, counts = vec_env_cls(makers, **(vec_env_kwargs or {})), [n_envs_per_task] * len(named)  # type: ignore[arg-type]
-        names = np.repeat(list(named), n_envs_per_task).tolist()
-        check_equal_spaces(names, "observation", venv.get_attr("observation_space"))
-        check_equal_spaces(names, "action", venv.get_attr("action_space"))
+        check_spaces_of(venv, np.repeat(list(named), n_envs_per_task).tolist())
     task_env = TaskVecEnv(venv, np.repeat(np.arange(len(named)), counts).tolist(), list(named))
     if seed is not None:
         task_env.seed(seed)
@@ -358,6 +361,22 @@ def concatenate_vec_envs(named: Mapping[str, Task], n_envs_per_task: int) -> tup
     check_equal_spaces(names, "observation", [venv.observation_space for venv in venvs])  # type: ignore[union-attr]
     check_equal_spaces(names, "action", [venv.action_space for venv in venvs])  # type: ignore[union-attr]
     return ConcatVecEnv(venvs), counts  # type: ignore[arg-type]
+
+
+def check_spaces_of(venv: VecEnv, names: Sequence[str]) -> None:
+    """
+    Compare the spaces of all sub-environments: a VecEnv takes those of its first and never looks at the others.
+
+    :param venv: A VecEnv, closed if it is refused
+    :param names: Task of each of its sub-environments
+    :raises ValueError: If a space differs from the first
+    """
+    try:
+        check_equal_spaces(names, "observation", venv.get_attr("observation_space"))
+        check_equal_spaces(names, "action", venv.get_attr("action_space"))
+    except ValueError:
+        venv.close()
+        raise
 
 
 def check_equal_spaces(names: Sequence[str], kind: str, spaces: Sequence[gym.Space[Any]]) -> None:
