@@ -21,7 +21,7 @@ quickstart: $(INSTALLED)  ## Train on eight mazes, print a table, draw figures i
 	$(PYTHON) examples/quickstart.py
 
 test: $(INSTALLED)  ## Run all tests
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n 2 --dist loadfile
 
 check: $(INSTALLED)  ## Check format, style and types
 	$(PYTHON) -m ruff format --check .

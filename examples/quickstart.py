@@ -21,8 +21,7 @@ from rich.table import Table
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.policies import BasePolicy
 
-from sb3_distral import ALGORITHMS, DistralA2C, TaskEvalCallback, tasks
-from sb3_distral.evaluation import DistilledPredictor, evaluate_tasks
+from sb3_distral import ALGORITHMS, DistilledPredictor, DistralA2C, TaskEvalCallback, evaluate_tasks, tasks
 
 SEED = 0
 #: Seed of the mazes that are trained on, and of the eight that no agent ever trains on.
@@ -55,8 +54,8 @@ def train(total_timesteps: int) -> tuple[DistralA2C, TaskEvalCallback, TaskEvalC
     env = make_suite(TRAINING_MAZES, n_envs_per_task=8, seed=SEED)
     eval_freq = max(1, total_timesteps // (N_EVALUATIONS * env.num_envs))
     on_training, on_unseen = (
-        TaskEvalCallback(make_suite(maze_seed, n_envs_per_task=4, seed=100), n_eval_episodes=4, eval_freq=eval_freq)
-        for maze_seed in (TRAINING_MAZES, UNSEEN_MAZES)
+        TaskEvalCallback(make_suite(mazes, n_envs_per_task=4, seed=100), 4, eval_freq, name=name)
+        for mazes, name in ((TRAINING_MAZES, "training_mazes"), (UNSEEN_MAZES, "unseen_mazes"))
     )
     model = DistralA2C(env, learning_rate=2e-3, seed=SEED, device="cpu", **ALGORITHMS["KL+ent_2col"])
     model.learn(total_timesteps, callback=CallbackList([on_training, on_unseen]), progress_bar=True)
@@ -69,7 +68,7 @@ def evaluate(model: DistralA2C) -> dict[str, np.ndarray]:
     :return: By column of the table, the mean return of 16 episodes in each maze, shape (n_tasks,)
     """
     untrained = DistralA2C(model.get_env(), seed=SEED, device="cpu").distilled_policy
-    policies = {
+    policies: dict[str, Any] = {
         "task policy": model,
         "π0": DistilledPredictor(model.distilled_policy),
         "untrained": DistilledPredictor(untrained),

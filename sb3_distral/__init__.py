@@ -6,6 +6,7 @@ from sb3_distral import tasks
 from sb3_distral.algorithms import ALGORITHMS
 from sb3_distral.callbacks import DistillationCallback, TaskEvalCallback
 from sb3_distral.distral_a2c import DistralA2C
+from sb3_distral.evaluation import DistilledPredictor, evaluate_tasks
 from sb3_distral.rewards import DistilledPriorReward, RegularizedReward
 from sb3_distral.vec_env import TaskVecEnv, make_task_vec_env
 
@@ -14,12 +15,14 @@ __version__ = version("sb3-distral")
 __all__ = [
     "ALGORITHMS",
     "DistillationCallback",
+    "DistilledPredictor",
     "DistilledPriorReward",
     "DistralA2C",
     "RegularizedReward",
     "TaskEvalCallback",
     "TaskVecEnv",
     "__version__",
+    "evaluate_tasks",
     "make_task_vec_env",
     "tasks",
 ]

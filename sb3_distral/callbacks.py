@@ -22,7 +22,7 @@ def record_of_task(logger: Logger, section: str, task_name: str, key: str, value
     Log a number of one task as ``<section>/<task>/<key>``.
 
     :param logger: Stable-Baselines3's logger
-    :param section: ``"rollout"``, ``"distral"`` or ``"eval"``
+    :param section: ``"rollout"``, ``"distral"`` or the name of an evaluation
     :param task_name: Name of the task
     :param key: What the number is
     :param value: The number
@@ -154,14 +154,21 @@ class TaskEvalCallback(BaseCallback):
     :param n_eval_episodes: Episodes of each task
     :param eval_freq: Calls of the callback (steps of all sub-environments at once) between evaluations
     :param deterministic: Whether to take the likeliest actions
+    :param name: First part of the logged keys, to tell several callbacks apart
     """
 
     model: "DistralA2C"
 
     def __init__(
-        self, eval_env: VecEnv, n_eval_episodes: int = 5, eval_freq: int = 10_000, deterministic: bool = False
+        self,
+        eval_env: VecEnv,
+        n_eval_episodes: int = 5,
+        eval_freq: int = 10_000,
+        deterministic: bool = False,
+        name: str = "eval",
     ):
         super().__init__()
+        self.name = name
         self.eval_env = eval_env
         self.n_eval_episodes = n_eval_episodes
         self.eval_freq = eval_freq
@@ -183,8 +190,8 @@ class TaskEvalCallback(BaseCallback):
         for prefix, returns in (("", tasks), ("distilled_", distilled)):
             means = {name: float(np.mean(values)) for name, values in returns.items()}
             for name, mean in means.items():
-                record_of_task(self.logger, "eval", name, f"{prefix}mean_reward", mean)
-            self.logger.record(f"eval/{prefix}mean_reward", float(np.mean(list(means.values()))))
+                record_of_task(self.logger, self.name, name, f"{prefix}mean_reward", mean)
+            self.logger.record(f"{self.name}/{prefix}mean_reward", float(np.mean(list(means.values()))))
         self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
         self.logger.dump(self.num_timesteps)
 

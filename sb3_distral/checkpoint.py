@@ -94,7 +94,7 @@ def replaced_file(path: str | Path) -> Iterator[Path]:
     beside = path.with_name(f"{path.name}.part")
     try:
         yield beside
-        with beside.open("rb") as file:
+        with beside.open("r+b") as file:
             os.fsync(file.fileno())
         beside.replace(path)
     finally:

@@ -235,14 +235,31 @@ class TaskColumns(nn.Module):
         :return: Logits f, shape (batch, n_actions), and values, shape (batch, 1)
         """
         layout = self._layout(tasks)
+        actor, critic = self._hidden(observations, layout)
+        return layout.unpad(self.action_net(actor)), layout.unpad(self.value_net(critic))
+
+    def values(self, observations: PyTorchObs, tasks: th.Tensor) -> th.Tensor:
+        """
+        :param observations: Preprocessed plain observations, rows of any tasks in any order
+        :param tasks: Task of each row, shape (batch,)
+        :return: Values, shape (batch, 1)
+        """
+        layout = self._layout(tasks)
+        return layout.unpad(self.value_net(self._hidden(observations, layout)[1]))
+
+    def _hidden(self, observations: PyTorchObs, layout: TaskLayout) -> tuple[th.Tensor, th.Tensor]:
+        """
+        :param observations: Preprocessed plain observations
+        :param layout: Where their rows belong
+        :return: What the heads of actors and critics read, padded by task, (n_tasks, n_rows, features) each
+        """
         features = self.features_extractor(observations, layout)
         if self.paired:
             actor, critic = self.actors(features.repeat(2, 1, 1)).split(self.n_tasks)
-        else:
-            is_shared = self.value_features_extractor is self.features_extractor
-            value_features = features if is_shared else self.value_features_extractor(observations, layout)
-            actor, critic = self.actors(features), self.critics(value_features)
-        return layout.unpad(self.action_net(actor)), layout.unpad(self.value_net(critic))
+            return actor, critic
+        if self.value_features_extractor is self.features_extractor:
+            return self.actors(features), self.critics(features)
+        return self.actors(features), self.critics(self.value_features_extractor(observations, layout))
 
     def _layout(self, tasks: th.Tensor) -> TaskLayout:
         # The steps of a roll-out have the same rows.

@@ -207,7 +207,7 @@ class DistralA2C(A2C):
             self.env.set_costs(self.costs.kl, self.costs.entropy)
 
     def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
-        callbacks = callback if isinstance(callback, list) else [callback]
+        callbacks = callback if isinstance(callback, list) else [] if callback is None else [callback]
         alternating = self.optimization == "alternating"
         self._distillation = DistillationCallback(alternating, self.distillation_epochs, self.value_l2_coef)
         own = [single if isinstance(single, BaseCallback) else ConvertCallback(single) for single in callbacks]
@@ -263,12 +263,11 @@ class DistralA2C(A2C):
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         for rollout_data in self.rollout_buffer.get(batch_size=None):
-            policy_loss, value_loss, entropy_loss, transfer_loss = self._losses(rollout_data).sum(dim=0)
-            loss = policy_loss + self.ent_coef * entropy_loss + self.vf_coef * value_loss
-            loss = loss + self.value_l2_coef * transfer_loss
+            losses = self._losses(rollout_data)
+            loss = losses @ losses.new_tensor([1.0, self.vf_coef, self.ent_coef, self.value_l2_coef])
             if self._distillation.loss is not None:
                 loss = loss + self._distillation.loss
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             self._step()
         self._distillation.release()
         self._n_updates += 1
@@ -277,14 +276,15 @@ class DistralA2C(A2C):
         self.logger.record(
             "train/explained_variance", explained_variance(buffer.values.flatten(), buffer.returns.flatten())
         )
-        self.logger.record("train/entropy_loss", entropy_loss.item())
-        self.logger.record("train/policy_loss", policy_loss.item())
-        self.logger.record("train/value_loss", value_loss.item())
+        policy_loss, value_loss, entropy_loss, _ = losses.tolist()
+        self.logger.record("train/entropy_loss", entropy_loss)
+        self.logger.record("train/policy_loss", policy_loss)
+        self.logger.record("train/value_loss", value_loss)
 
     def _losses(self, rollout_data: Any) -> th.Tensor:
         """
         :param rollout_data: The roll-out
-        :return: Losses of policy, value, entropy and value transfer, a mean for each task, shape (n_tasks, 4)
+        :return: Losses of policy, value, entropy and value transfer: means for each task, summed over tasks, shape (4,)
         """
         observations, actions = rollout_data.observations, rollout_data.actions.long().flatten()
         plain, tasks = self.policy.split(observations)
@@ -297,7 +297,7 @@ class DistralA2C(A2C):
             transfer = (values - self.distilled_policy.predict_values(plain).flatten().detach()).square()
         policy_loss = objective.policy_gradient_loss(log_prob, advantages)
         rows = th.stack([policy_loss, (rollout_data.returns - values).square(), -entropy, transfer], dim=1)
-        return objective.task_means(rows, tasks, self.n_tasks)
+        return objective.task_means(rows, tasks, self.n_tasks).sum(dim=0)
 
     def _step(self) -> None:
         """Clip column by column, so that one task's reward scale cannot shrink another's step, and update."""
@@ -429,6 +429,9 @@ class DistralA2C(A2C):
     def _restore_position(self, position: dict[str, Any], force_reset: bool) -> None:
         assert self.env is not None
         set_random_state(position["random"])
+        if self.seed is not None:
+            # An environment that is reset goes on with other episodes than those that it began with.
+            self.env.seed(self.seed + self.num_timesteps)
         if position["env"] is None or force_reset or len(position["dones"]) != self.n_envs:
             return
         try:
