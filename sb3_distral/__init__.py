@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 from sb3_distral import tasks
 from sb3_distral.algorithms import ALGORITHMS
-from sb3_distral.callbacks import DistillationCallback, TaskEvalCallback
+from sb3_distral.callbacks import DistillationCallback, RolloutCheckpointCallback, TaskEvalCallback
 from sb3_distral.distral_a2c import DistralA2C
 from sb3_distral.evaluation import DistilledPredictor, evaluate_tasks
 from sb3_distral.rewards import DistilledPriorReward, RegularizedReward
@@ -19,6 +19,7 @@ __all__ = [
     "DistilledPriorReward",
     "DistralA2C",
     "RegularizedReward",
+    "RolloutCheckpointCallback",
     "TaskEvalCallback",
     "TaskVecEnv",
     "__version__",

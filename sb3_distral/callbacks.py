@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env import VecEnv, sync_envs_normalization
 from sb3_distral import objective
 from sb3_distral.evaluation import DistilledPredictor, evaluate_tasks
 from sb3_distral.policies import ActionStep, log_policy
+from sb3_distral.vec_env import Tasks, as_task_vec_env
 
 if TYPE_CHECKING:
     from sb3_distral.distral_a2c import DistralA2C
@@ -150,10 +151,11 @@ class TaskEvalCallback(BaseCallback):
     Logs ``eval/<task>/mean_reward``, ``eval/<task>/distilled_mean_reward`` and their means over tasks. The results of
     all evaluations stay in :attr:`results`.
 
-    :param eval_env: A ``TaskVecEnv`` of its own, not the training environment
+    :param eval_env: Tasks of its own, not the training environment: a ``TaskVecEnv``, or a list or dict of tasks
     :param n_eval_episodes: Episodes of each task
     :param eval_freq: Calls of the callback (steps of all sub-environments at once) between evaluations
-    :param deterministic: Whether to take the likeliest actions
+    :param deterministic: Whether to take the likeliest actions; unlike ``EvalCallback``, not by default, since an
+        entropy-regularised policy is a stochastic one
     :param name: First part of the logged keys, to tell several callbacks apart
     """
 
@@ -161,7 +163,7 @@ class TaskEvalCallback(BaseCallback):
 
     def __init__(
         self,
-        eval_env: VecEnv,
+        eval_env: VecEnv | Tasks,
         n_eval_episodes: int = 5,
         eval_freq: int = 10_000,
         deterministic: bool = False,
@@ -169,7 +171,7 @@ class TaskEvalCallback(BaseCallback):
     ):
         super().__init__()
         self.name = name
-        self.eval_env = eval_env
+        self.eval_env = as_task_vec_env(eval_env)
         self.n_eval_episodes = n_eval_episodes
         self.eval_freq = eval_freq
         self.deterministic = deterministic

@@ -80,7 +80,7 @@ def set_env_state(venv: VecEnv, state: list[Any]) -> None:
 
 
 @contextmanager
-def replaced_file(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """
     Write a file beside the old one and rename it over that when it is whole.
 

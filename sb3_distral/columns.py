@@ -235,7 +235,13 @@ class TaskColumns(nn.Module):
         :return: Logits f, shape (batch, n_actions), and values, shape (batch, 1)
         """
         layout = self._layout(tasks)
-        actor, critic = self._hidden(observations, layout)
+        features = self.features_extractor(observations, layout)
+        if self.paired:
+            actor, critic = self.actors(features.repeat(2, 1, 1)).split(self.n_tasks)
+        else:
+            is_shared = self.value_features_extractor is self.features_extractor
+            value_features = features if is_shared else self.value_features_extractor(observations, layout)
+            actor, critic = self.actors(features), self.critics(value_features)
         return layout.unpad(self.action_net(actor)), layout.unpad(self.value_net(critic))
 
     def values(self, observations: PyTorchObs, tasks: th.Tensor) -> th.Tensor:
@@ -245,27 +251,16 @@ class TaskColumns(nn.Module):
         :return: Values, shape (batch, 1)
         """
         layout = self._layout(tasks)
-        return layout.unpad(self.value_net(self._hidden(observations, layout)[1]))
-
-    def _hidden(self, observations: PyTorchObs, layout: TaskLayout) -> tuple[th.Tensor, th.Tensor]:
-        """
-        :param observations: Preprocessed plain observations
-        :param layout: Where their rows belong
-        :return: What the heads of actors and critics read, padded by task, (n_tasks, n_rows, features) each
-        """
-        features = self.features_extractor(observations, layout)
-        if self.paired:
-            actor, critic = self.actors(features.repeat(2, 1, 1)).split(self.n_tasks)
-            return actor, critic
-        if self.value_features_extractor is self.features_extractor:
-            return self.actors(features), self.critics(features)
-        return self.actors(features), self.critics(self.value_features_extractor(observations, layout))
+        features = self.value_features_extractor(observations, layout)
+        critic = self.actors(features.repeat(2, 1, 1))[self.n_tasks :] if self.paired else self.critics(features)
+        return layout.unpad(self.value_net(critic))
 
     def _layout(self, tasks: th.Tensor) -> TaskLayout:
         # The steps of a roll-out have the same rows.
-        if self._last_layout is None or not th.equal(tasks, self._last_layout.tasks):
-            self._last_layout = TaskLayout.of(tasks.clone(), self.n_tasks)
-        return self._last_layout
+        layout = self._last_layout
+        if layout is None or layout.tasks.device != tasks.device or not th.equal(tasks, layout.tasks):
+            layout = self._last_layout = TaskLayout.of(tasks.clone(), self.n_tasks)
+        return layout
 
     def copy_column(self, task: int, column: ActorCriticPolicy) -> None:
         """

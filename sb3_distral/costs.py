@@ -63,12 +63,12 @@ class CostSchedule:
         return Costs(th.tensor(alphas), th.tensor(kl), th.tensor(entropy))
 
 
-def task_schedules(argument: str, value: TaskCoefficient, task_names: Sequence[str]) -> list[FloatSchedule]:
+def in_task_order(argument: str, value: TaskCoefficient, task_names: Sequence[str]) -> Coefficient | list[Coefficient]:
     """
     :param argument: ``"alpha"`` or ``"beta"``
     :param value: What the user gave
     :param task_names: Names of the tasks
-    :return: A schedule of the remaining progress for each task
+    :return: One for all tasks, or a list with one for each
     :raises ValueError: If there is not one for each task
     """
     if isinstance(value, Mapping):
@@ -77,16 +77,27 @@ def task_schedules(argument: str, value: TaskCoefficient, task_names: Sequence[s
                 f"{argument} was given for the tasks {sorted(value)}, but the tasks are {sorted(task_names)}. "
                 "Give one for each task, by its name."
             )
-        values = [value[name] for name in task_names]
-    elif isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str):
+        return [value[name] for name in task_names]
+    if isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str):
         if len(value) != len(task_names):
             raise ValueError(
                 f"{argument} has {len(value)} entries, but there are {len(task_names)} tasks: {list(task_names)}. "
                 "Give one number or schedule for all tasks, or one for each."
             )
-        values = list(value)
-    else:
-        values = [value] * len(task_names)
+        return list(value)
+    return value
+
+
+def task_schedules(argument: str, value: TaskCoefficient, task_names: Sequence[str]) -> list[FloatSchedule]:
+    """
+    :param argument: ``"alpha"`` or ``"beta"``
+    :param value: What the user gave
+    :param task_names: Names of the tasks
+    :return: A schedule of the remaining progress for each task
+    :raises ValueError: If there is not one for each task
+    """
+    ordered = in_task_order(argument, value, task_names)
+    values = ordered if isinstance(ordered, list) else [ordered] * len(task_names)
     return [schedule(argument, single) for single in values]
 
 

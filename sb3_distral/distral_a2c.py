@@ -12,23 +12,24 @@ from gymnasium import spaces
 from stable_baselines3 import A2C
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.save_util import load_from_zip_file
 from stable_baselines3.common.type_aliases import MaybeCallback
 from stable_baselines3.common.utils import explained_variance, safe_mean
 from stable_baselines3.common.vec_env import VecEnv
+from typing_extensions import Unpack
 
 from sb3_distral import objective
-from sb3_distral.buffers import TaskRolloutBuffer
-from sb3_distral.callbacks import DistillationCallback, record_of_task
-from sb3_distral.checkpoint import env_state, random_state, replaced_file, set_env_state, set_random_state
-from sb3_distral.costs import Costs, CostSchedule, TaskCoefficient
-from sb3_distral.policies import (
-    POLICY_ALIASES,
-    Architecture,
-    DistralPolicy,
+from sb3_distral.arguments import (
+    A2CArguments,
     choose_policy_class,
     column_arguments,
-    tell_apart,
+    complete_a2c_arguments,
+    parse_env_and_policy,
 )
+from sb3_distral.callbacks import DistillationCallback, record_of_task
+from sb3_distral.checkpoint import atomic_write, env_state, random_state, set_env_state, set_random_state
+from sb3_distral.costs import Costs, CostSchedule, TaskCoefficient, in_task_order
+from sb3_distral.policies import POLICY_ALIASES, Architecture, DistralPolicy
 from sb3_distral.rewards import RegularizedReward
 from sb3_distral.vec_env import Tasks, as_task_vec_env, has_tasks, holds_vec_envs, make_task_vec_env
 
@@ -56,13 +57,14 @@ class DistralA2C(A2C):
     :param architecture: What the task policies are made of, see :class:`~sb3_distral.policies.DistralPolicy`
     :param distilled_weight: Weight of h in the logits of two columns, α by default
     :param optimization: ``"joint"``: one gradient step for π0 and all πi, (9) and (10); ``"alternating"``: π0 is fitted
-        on the roll-out by its own optimizer, then the tasks train against a fixed π0
+        on the roll-out by its own optimizer, then the tasks train against a fixed π0 (on a roll-out of the π0 before)
     :param distillation_epochs: Gradient steps of each fit of π0, if alternating
     :param value_l2_coef: Weight of (Vi − V0)² in the loss (the paper's 3D experiments: 0.005); it also trains V0, which
         nothing else does where the architecture has task columns
     :param policy_kwargs: Arguments of every column, as for A2C
     :param a2c_arguments: All other arguments of :class:`stable_baselines3.A2C`. ``ent_coef`` is A3C's entropy bonus in
-        the loss and excludes an entropy cost in the reward (α < 1 with finite β); ``max_grad_norm`` clips each column
+        the loss and excludes an entropy cost in the reward (α < 1 with finite β); ``max_grad_norm`` clips each column;
+        ``normalize_advantage`` normalises task by task; ``rollout_buffer_class`` is the algorithm's own
     :raises ValueError: If α, β, the spaces or the tasks are not as above; the message says what to do
     """
 
@@ -73,7 +75,7 @@ class DistralA2C(A2C):
 
     def __init__(
         self,
-        env: Tasks | str | type[BasePolicy] | None,
+        env: Tasks | str | type[BasePolicy] | None = None,
         policy: str | type[BasePolicy] | Tasks = "auto",
         *,
         alpha: TaskCoefficient = 0.5,
@@ -86,24 +88,19 @@ class DistralA2C(A2C):
         value_l2_coef: float = 0.0,
         policy_kwargs: dict[str, Any] | None = None,
         _init_setup_model: bool = True,
-        **a2c_arguments: Any,
+        **a2c_arguments: Unpack[A2CArguments],
     ):
-        if a2c_arguments.pop("rollout_buffer_class", None) is not None:
-            raise ValueError(
-                "rollout_buffer_class was given, but DistralA2C needs its own TaskRolloutBuffer, which keeps the rows "
-                "of each task together. Leave it out; rollout_buffer_kwargs may be given."
-            )
+        arguments = complete_a2c_arguments(a2c_arguments)
         task_env = None
         if env is not None or _init_setup_model:
-            env, policy = tell_apart(env, policy)
-            task_env = self._wrap_env(as_task_vec_env(env, n_envs_per_task), a2c_arguments.get("verbose", 0))
+            env, policy = parse_env_and_policy(env, policy)
+            task_env = self._wrap_env(as_task_vec_env(env, n_envs_per_task), arguments.get("verbose", 0))
         super().__init__(
             choose_policy_class(policy, None if task_env is None else task_env.observation_space),  # type: ignore[arg-type]
             task_env,  # type: ignore[arg-type]
             policy_kwargs=column_arguments(policy_kwargs, architecture, distilled_weight),
-            rollout_buffer_class=TaskRolloutBuffer,
             _init_setup_model=False,
-            **a2c_arguments,
+            **arguments,
         )
         if "optimizer_class" not in (policy_kwargs or {}) and "optimizer_class" in self.policy_kwargs:
             # A2C chose RMSProp. This is the same arithmetic in fewer calls: columns have many small parameters.
@@ -115,8 +112,10 @@ class DistralA2C(A2C):
         self.value_l2_coef = value_l2_coef
         self.task_names: list[str] = [] if task_env is None else list(task_env.task_names)
         self._task_episodes: dict[str, deque[dict[str, Any]]] = {}
-        self._position: dict[str, Any] | None = None
+        self._resume_state: dict[str, Any] | None = None
         self._distillation = DistillationCallback()
+        # Remaining progress at which the costs were last set.
+        self._cost_progress = 1.0
         if _init_setup_model:
             self._setup_model()
 
@@ -159,6 +158,9 @@ class DistralA2C(A2C):
         return RegularizedReward(venv)
 
     def _setup_model(self) -> None:
+        # By position, so that tasks may get other names later.
+        self.alpha = in_task_order("alpha", self.alpha, self.task_names)
+        self.beta = in_task_order("beta", self.beta, self.task_names)
         self._cost_schedule = CostSchedule(self.alpha, self.beta, self.task_names)
         self._check_optimization()
         super()._setup_model()
@@ -194,7 +196,7 @@ class DistralA2C(A2C):
             )
 
     def _update_costs(self) -> None:
-        self.costs = self._cost_schedule(self._current_progress_remaining)
+        self.costs = self._cost_schedule(self._cost_progress)
         if self.ent_coef > 0 and self.costs.entropy.any():
             raise ValueError(
                 f"ent_coef={self.ent_coef} was given with entropy costs of {self.costs.entropy.tolist()}: the entropy "
@@ -255,6 +257,9 @@ class DistralA2C(A2C):
         :return: Whether the roll-out is complete
         """
         if not self._cost_schedule.is_constant:
+            # Stable-Baselines3 updates the progress after a roll-out; a new call of learn may have moved its end.
+            self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
+            self._cost_progress = self._current_progress_remaining
             self._update_costs()
         return super().collect_rollouts(*args, **kwargs)
 
@@ -264,10 +269,12 @@ class DistralA2C(A2C):
         self._update_learning_rate(self.policy.optimizer)
         for rollout_data in self.rollout_buffer.get(batch_size=None):
             losses = self._losses(rollout_data)
-            loss = losses @ losses.new_tensor([1.0, self.vf_coef, self.ent_coef, self.value_l2_coef])
+            policy_loss, value_loss, entropy_loss, transfer_loss = losses
+            loss = policy_loss + self.ent_coef * entropy_loss + self.vf_coef * value_loss
+            loss = loss + self.value_l2_coef * transfer_loss
             if self._distillation.loss is not None:
                 loss = loss + self._distillation.loss
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             self._step()
         self._distillation.release()
         self._n_updates += 1
@@ -276,10 +283,8 @@ class DistralA2C(A2C):
         self.logger.record(
             "train/explained_variance", explained_variance(buffer.values.flatten(), buffer.returns.flatten())
         )
-        policy_loss, value_loss, entropy_loss, _ = losses.tolist()
-        self.logger.record("train/entropy_loss", entropy_loss)
-        self.logger.record("train/policy_loss", policy_loss)
-        self.logger.record("train/value_loss", value_loss)
+        for name, value in zip(("policy_loss", "value_loss", "entropy_loss"), losses.tolist(), strict=False):
+            self.logger.record(f"train/{name}", value)
 
     def _losses(self, rollout_data: Any) -> th.Tensor:
         """
@@ -349,7 +354,7 @@ class DistralA2C(A2C):
         self._connect_env()
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_distillation"]
+        return [*super()._excluded_save_params(), "_distillation", "_cost_schedule", "costs"]
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         state_dicts, tensors = super()._get_torch_save_params()
@@ -372,16 +377,16 @@ class DistralA2C(A2C):
         :param exclude: As A2C
         :param include: As A2C
         """
-        self._position = self._get_position()
+        self._resume_state = self._get_resume_state()
         try:
             if isinstance(path, io.BufferedIOBase):
                 super().save(path, exclude, include)
             else:
                 path = Path(path)
-                with replaced_file(path if path.suffix else path.with_name(f"{path.name}.zip")) as beside:
+                with atomic_write(path if path.suffix else path.with_name(f"{path.name}.zip")) as beside:
                     super().save(beside, exclude, include)
         finally:
-            self._position = None
+            self._resume_state = None
 
     @classmethod
     def load(
@@ -399,7 +404,7 @@ class DistralA2C(A2C):
         every task where the environment can be put back (the grid suites can); another environment is reset.
 
         :param path: File
-        :param env: Tasks, as in the constructor; ids and callables get ``n_envs_per_task`` of ``kwargs``, by default 1
+        :param env: Tasks, as in the constructor
         :param device: As A2C
         :param custom_objects: As A2C
         :param print_system_info: As A2C
@@ -407,37 +412,53 @@ class DistralA2C(A2C):
         :param kwargs: As A2C
         :return: The model
         """
-        if env is not None:
-            env = cls._wrap_env(as_task_vec_env(env, kwargs.get("n_envs_per_task", 1)))
+        if env is not None and not has_tasks(env):
+            n_envs = kwargs.get("n_envs_per_task") or cls._saved_n_envs_per_task(path, custom_objects)
+            env = make_task_vec_env(env, 1 if holds_vec_envs(env) else n_envs)
         model = super().load(path, env, device, custom_objects, print_system_info, True, **kwargs)
-        if "alpha" in kwargs:
-            # The state of the policy brought back the weights of h that followed the old α.
-            model._update_costs()
-        if env is not None and model._position is not None:
-            model._restore_position(model._position, force_reset)
-        model._position = None
+        if env is not None and model._resume_state is not None:
+            model._restore(model._resume_state, force_reset)
+        model._resume_state = None
         return model
 
-    def _get_position(self) -> dict[str, Any]:
-        env = self.env
-        state = None if env is None or env.last_observations is None else env_state(env.venv)
-        position: dict[str, Any] = {"random": random_state(), "env": state}
-        if env is not None and state is not None:
-            position |= {"observations": env.last_observations, "dones": env.last_dones}
-        return position
+    @staticmethod
+    def _saved_n_envs_per_task(path: Any, custom_objects: dict[str, Any] | None) -> int:
+        data, _, _ = load_from_zip_file(path, device="cpu", custom_objects=custom_objects)
+        if isinstance(path, io.BufferedIOBase):
+            path.seek(0)
+        assert data is not None
+        return int(data["n_envs_per_task"])
 
-    def _restore_position(self, position: dict[str, Any], force_reset: bool) -> None:
+    def set_parameters(self, *args: Any, **kwargs: Any) -> None:
+        """
+        Take over parameters. α stays this model's own.
+
+        :param args: As A2C
+        :param kwargs: As A2C
+        """
+        super().set_parameters(*args, **kwargs)
+        self._update_costs()
+
+    def _get_resume_state(self) -> dict[str, Any]:
+        env = self.env
+        place = None if env is None or env.last_observations is None else env_state(env.venv)
+        state: dict[str, Any] = {"random": random_state(), "env": place}
+        if env is not None and place is not None:
+            state |= {"observations": env.last_observations, "dones": env.last_dones}
+        return state
+
+    def _restore(self, state: dict[str, Any], force_reset: bool) -> None:
         assert self.env is not None
-        set_random_state(position["random"])
+        set_random_state(state["random"])
         if self.seed is not None:
             # An environment that is reset goes on with other episodes than those that it began with.
             self.env.seed(self.seed + self.num_timesteps)
-        if position["env"] is None or force_reset or len(position["dones"]) != self.n_envs:
+        if state["env"] is None or force_reset or len(state["dones"]) != self.n_envs:
             return
         try:
-            set_env_state(self.env.venv, position["env"])
+            set_env_state(self.env.venv, state["env"])
         except ValueError:
             # Another environment, or one whose place is not known: it is reset, as Stable-Baselines3 does.
             return
-        self.env.last_observations, self.env.last_dones = position["observations"], position["dones"]
-        self._last_obs, self._last_episode_starts = position["observations"], position["dones"]
+        self.env.last_observations, self.env.last_dones = state["observations"], state["dones"]
+        self._last_obs, self._last_episode_starts = state["observations"], state["dones"]

@@ -12,7 +12,7 @@ from stable_baselines3.common.policies import (
     BasePolicy,
     MultiInputActorCriticPolicy,
 )
-from stable_baselines3.common.preprocessing import is_image_space, preprocess_obs
+from stable_baselines3.common.preprocessing import preprocess_obs
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
 
@@ -49,7 +49,7 @@ def log_policy_and_values(column: ActorCriticPolicy, observations: PyTorchObs) -
 
 class ActionStep(NamedTuple):
     """
-    What the policies thought of the observations when the actions were chosen.
+    Outputs of the forward pass that chose the actions.
 
     :param tasks: Task of each row, shape (batch,)
     :param actions: Actions taken, shape (batch,)
@@ -271,7 +271,7 @@ class DistralPolicy(BasePolicy):
 
     def forward(self, obs: dict[str, th.Tensor], deterministic: bool = False) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         """
-        Choose actions, as :class:`ActorCriticPolicy` does, and keep what the policies thought in ``last_step``.
+        Choose actions, as :class:`ActorCriticPolicy` does, and keep the outputs in ``last_step``.
 
         :param obs: A batch of observations with a task
         :param deterministic: Whether to take the likeliest action
@@ -372,81 +372,6 @@ POLICY_ALIASES: dict[str, type[BasePolicy]] = {
     "CnnPolicy": CnnPolicy,
     "MultiInputPolicy": MultiInputPolicy,
 }
-
-
-def is_policy(argument: Any) -> bool:
-    """
-    :param argument: An argument of the algorithm
-    :return: Whether it stands for a policy
-    """
-    if isinstance(argument, type):
-        return issubclass(argument, BasePolicy)
-    return isinstance(argument, str) and argument in ("auto", *POLICY_ALIASES)
-
-
-def tell_apart(env: Any, policy: Any) -> tuple[Any, Any]:
-    """
-    Accept Stable-Baselines3's order of arguments too, policy before environment.
-
-    :param env: First argument of the algorithm
-    :param policy: Second argument of the algorithm
-    :return: The environment and the policy
-    :raises ValueError: If there is no environment among them
-    """
-    if is_policy(env) or (isinstance(env, str) and not isinstance(policy, (str, type))):
-        env, policy = policy, env
-    if env is None or is_policy(env):
-        raise ValueError(
-            f"The arguments env={env!r} and policy={policy!r} hold no environment. "
-            "Give the tasks: a list or a dict of gymnasium ids, callables, environments or VecEnvs."
-        )
-    return env, policy
-
-
-def choose_policy_class(policy: Any, observation_space: spaces.Space[Any] | None) -> type[BasePolicy]:
-    """
-    :param policy: A subclass of :class:`DistralPolicy`, its alias, or ``"auto"``
-    :param observation_space: Space of observations with a task, ``None`` if not known yet (with a class)
-    :return: The class
-    :raises ValueError: If the policy is unknown or does not fit the observations
-    """
-    if isinstance(policy, type) and issubclass(policy, DistralPolicy):
-        return policy
-    if not isinstance(policy, str) or policy not in ("auto", *POLICY_ALIASES):
-        raise ValueError(
-            f"policy={policy!r} is unknown. Choose 'auto', one of {sorted(POLICY_ALIASES)}, or a subclass of "
-            "DistralPolicy; your own network goes into its column_class or into policy_kwargs."
-        )
-    assert isinstance(observation_space, spaces.Dict)
-    space = plain_space(observation_space)
-    if isinstance(space, spaces.Dict):
-        if policy not in ("auto", "MultiInputPolicy"):
-            raise ValueError(f"policy={policy!r} was given for the Dict observations {space}. Use 'MultiInputPolicy'.")
-        return MultiInputPolicy
-    if policy == "MultiInputPolicy":
-        raise ValueError(
-            f"policy='MultiInputPolicy' was given for the observations {space}. Use 'MlpPolicy' or 'auto'."
-        )
-    if policy == "auto":
-        return CnnPolicy if is_image_space(space) else MlpPolicy
-    return POLICY_ALIASES[policy]
-
-
-def column_arguments(
-    policy_kwargs: dict[str, Any] | None, architecture: Architecture, distilled_weight: float | None
-) -> dict[str, Any]:
-    """
-    :param policy_kwargs: What the user gave
-    :param architecture: Argument of the policy that the algorithm owns
-    :param distilled_weight: Argument of the policy that the algorithm owns
-    :return: Arguments of the policy, in a new dict because A2C writes into it
-    :raises ValueError: If ``policy_kwargs`` holds one of the algorithm's
-    """
-    owned = {"architecture": architecture, "distilled_weight": distilled_weight}
-    doubled = sorted(set(owned) & set(policy_kwargs or {}))
-    if doubled:
-        raise ValueError(f"policy_kwargs holds {doubled}. Give them to DistralA2C itself.")
-    return {**(policy_kwargs or {}), **owned}
 
 
 def categorical(log_policy: th.Tensor) -> CategoricalDistribution:

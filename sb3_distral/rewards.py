@@ -5,6 +5,7 @@ from typing import Any, Protocol
 import gymnasium as gym
 import numpy as np
 import torch as th
+from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecTransposeImage
@@ -15,7 +16,7 @@ from sb3_distral.costs import check_coefficients
 
 
 class ActingPolicy(Protocol):
-    """A policy that keeps what it thought when it last chose actions, a :class:`~sb3_distral.policies.ActionStep`."""
+    """A policy that keeps the outputs of its last forward pass, an :class:`~sb3_distral.policies.ActionStep`."""
 
     last_step: Any
 
@@ -24,8 +25,9 @@ class RegularizedReward(VecEnvWrapper):
     """
     Turn each reward into R + (α/β) log π0(a|s) − (1/β) log πi(a|s), the regularised reward of (9).
 
-    The log-probabilities are those of the forward pass that chose the action. The task's own reward stays in
-    ``info["task_reward"]``. ``DistralA2C`` puts this wrapper outermost and connects it.
+    The log-probabilities are those of the forward pass that chose the action. The reward that the environment below
+    gave (normalised under ``VecNormalize``) stays in ``info["task_reward"]``. ``DistralA2C`` puts this wrapper
+    outermost and connects it.
 
     :param venv: A ``TaskVecEnv``, wrapped or not
     :raises ValueError: If it is none
@@ -41,6 +43,7 @@ class RegularizedReward(VecEnvWrapper):
         self.kl_cost = self.entropy_cost = np.zeros(self.num_envs, dtype=np.float32)
         self._rows = np.arange(self.num_envs)
         self.regularizes = False
+        # Where the environment is now: amid a roll-out the algorithm's own last observation is one step behind.
         self.last_observations: VecEnvObs | None = None
         self.last_dones = np.ones(self.num_envs, dtype=bool)
 
@@ -123,14 +126,10 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
                 f"The environment's actions are {env.action_space}, those of the distilled policy are "
                 f"{distilled_policy.action_space}. Wrap the environment so that they are equal."
             )
-        space = env.observation_space
-        if is_image_space(space) and not is_image_space_channels_first(space):  # type: ignore[arg-type]
-            space = VecTransposeImage.transpose_space(space)  # type: ignore[arg-type]
-        own = distilled_policy.observation_space
-        if space.shape != own.shape or set(getattr(space, "spaces", ())) != set(getattr(own, "spaces", ())):
+        if as_seen_by_policies(env.observation_space) != distilled_policy.observation_space:
             raise ValueError(
                 f"The environment's observations are {env.observation_space}, those of the distilled policy are "
-                f"{own}. Wrap the environment so that they are equal."
+                f"{distilled_policy.observation_space}. Wrap the environment so that they are equal."
             )
         self.distilled_policy = distilled_policy
         self.kl_cost = objective.kl_cost(alpha, beta)
@@ -160,3 +159,15 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
             observation, _ = self.distilled_policy.obs_to_tensor(self._observation)
             distribution = self.distilled_policy.get_distribution(observation)
             return float(distribution.log_prob(th.as_tensor(action, device=self.distilled_policy.device)))
+
+
+def as_seen_by_policies(space: spaces.Space[Any]) -> spaces.Space[Any]:
+    """
+    :param space: Space of an environment's observations
+    :return: The same with images channel first, as Stable-Baselines3 gives them to policies
+    """
+    if isinstance(space, spaces.Dict):
+        return spaces.Dict({key: as_seen_by_policies(own) for key, own in space.spaces.items()})
+    if isinstance(space, spaces.Box) and is_image_space(space) and not is_image_space_channels_first(space):
+        return VecTransposeImage.transpose_space(space)
+    return space

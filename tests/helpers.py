@@ -132,9 +132,10 @@ def assert_equal_parameters(first: dict[str, th.Tensor], second: dict[str, th.Te
         th.testing.assert_close(first[name], second[name], msg=lambda text, name=name: f"{name}: {text}", **tolerances)
 
 
-def prepare(model: DistralA2C, callback: Any = None) -> BaseCallback:
-    """What ``learn`` does before its loop."""
-    _, prepared = model._setup_learn(10**6, callback)
+def prepare(model: DistralA2C, callback: Any = None, remaining: float = 1.0) -> BaseCallback:
+    """What ``learn`` does before its loop, and as if all but a part of the steps were done."""
+    total, prepared = model._setup_learn(10**6, callback)
+    model.num_timesteps = round((1.0 - remaining) * total)
     prepared.on_training_start({}, {})
     return prepared
 

@@ -11,7 +11,7 @@ from zipfile import BadZipFile, ZipFile
 from stable_baselines3.common.logger import Logger, make_output_format
 
 from sb3_distral.callbacks import RolloutCheckpointCallback
-from sb3_distral.checkpoint import replaced_file
+from sb3_distral.checkpoint import atomic_write
 
 OPTIONS, MODEL, CHECKPOINTS = "train.json", "model.zip", "checkpoints"
 N_KEPT_CHECKPOINTS = 2
@@ -118,5 +118,5 @@ def write_json(path: Path, values: Any) -> None:
     :param path: File, replaced when the new one is whole
     :param values: Anything that JSON can hold
     """
-    with replaced_file(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

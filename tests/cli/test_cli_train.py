@@ -91,7 +91,7 @@ def assert_same_training(run, other):
     """Weights, optimizer, counters, generators and the place in every task."""
     (data, weights, _), (other_data, other_weights, _) = (load_from_zip_file(r / "model.zip") for r in (run, other))
     assert_equal(weights, other_weights)
-    for name in ("num_timesteps", "_n_updates", "_current_progress_remaining", "_position"):
+    for name in ("num_timesteps", "_n_updates", "_current_progress_remaining", "_resume_state"):
         assert_equal(data[name], other_data[name])
     episodes = [{name: [e["r"] for e in es] for name, es in d["_task_episodes"].items()} for d in (data, other_data)]
     assert episodes[0] == episodes[1]

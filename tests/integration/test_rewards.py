@@ -195,3 +195,17 @@ def test_a_prior_over_other_actions_is_refused(model):
 def test_a_prior_over_other_observations_is_refused(model):
     with pytest.raises(ValueError, match=r"observations"):
         DistilledPriorReward(Toy(size=7), model.distilled_policy)
+
+
+@pytest.mark.parametrize(
+    ("trained", "given"),
+    [
+        (gym.spaces.Discrete(4), gym.spaces.Discrete(9)),
+        (gym.spaces.Dict(a=gym.spaces.Box(0, 1, (2,))), gym.spaces.Dict(a=gym.spaces.Box(0, 1, (3,)))),
+    ],
+)
+def test_a_prior_compares_every_part_of_the_observations(trained, given):
+    distilled_policy = DistralA2C([partial(Toy, observation_space=trained)]).distilled_policy
+    DistilledPriorReward(Toy(observation_space=trained), distilled_policy)
+    with pytest.raises(ValueError, match=r"observations are .* Wrap the environment"):
+        DistilledPriorReward(Toy(observation_space=given), distilled_policy)

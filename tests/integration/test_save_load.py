@@ -239,9 +239,9 @@ def test_files_are_named_as_in_stable_baselines3(name, tmp_path):
 
 def test_a_save_may_exclude_and_include(tmp_path):
     model = DistralA2C(TASKS, seed=5).learn(20)
-    model.save(tmp_path / "model", exclude=["seed", "_position"], include=["_total_timesteps"])
+    model.save(tmp_path / "model", exclude=["seed", "_resume_state"], include=["_total_timesteps"])
     data, _, _ = save_util.load_from_zip_file(tmp_path / "model.zip")
-    assert "seed" not in data and "_position" not in data and data["_total_timesteps"] == 20
+    assert "seed" not in data and "_resume_state" not in data and data["_total_timesteps"] == 20
     loaded = DistralA2C.load(tmp_path / "model", env=TASKS)
     assert loaded.seed is None
     loaded.learn(20)
@@ -253,7 +253,7 @@ def test_a_save_holds_no_environment_and_no_logger(tmp_path):
     data, parameters, _ = save_util.load_from_zip_file(tmp_path / "model.zip")
     assert not {"env", "_logger", "policy", "rollout_buffer", "_distillation"} & set(data)
     assert set(parameters) == {"policy", "policy.optimizer"}
-    assert model._position is None
+    assert model._resume_state is None
 
 
 # The place in every task
@@ -528,7 +528,7 @@ def test_an_interrupted_save_leaves_the_previous_file(failure, tmp_path, monkeyp
     assert DistralA2C.load(tmp_path / "model").num_timesteps == before["num_timesteps"] == 20
     model.save(tmp_path / "model")
     assert DistralA2C.load(tmp_path / "model").num_timesteps == 40
-    assert model._position is None
+    assert model._resume_state is None
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -590,6 +590,32 @@ def test_a_save_that_fails_leaves_a_model_that_trains(tmp_path):
     model = DistralA2C(TASKS).learn(20)
     with contextlib.suppress(OSError):
         model.save(tmp_path / ("x" * 400))
-    assert model._position is None
+    assert model._resume_state is None
     model.learn(20, reset_num_timesteps=False).save(tmp_path / "model")
     assert DistralA2C.load(tmp_path / "model", env=TASKS).num_timesteps == 40
+
+
+def test_a_model_whose_tasks_were_renamed_can_be_loaded(tmp_path):
+    model = DistralA2C({"a": Toy, "b": Toy}, alpha={"a": 0.25, "b": 1.0})
+    model.set_env({"c": Toy, "d": Toy})
+    model.save(tmp_path / "model")
+    loaded = DistralA2C.load(tmp_path / "model")
+    assert loaded.task_names == ["c", "d"] and loaded.costs.alpha.tolist() == [0.25, 1.0]
+
+
+def test_as_many_environments_a_task_as_were_saved(tmp_path):
+    DistralA2C(TASKS, n_envs_per_task=3).save(tmp_path / "model")
+    assert DistralA2C.load(tmp_path / "model", env=TASKS).n_envs == 3 * len(TASKS)
+    assert DistralA2C.load(tmp_path / "model", env=TASKS, n_envs_per_task=2).n_envs == 2 * len(TASKS)
+
+
+def test_parameters_of_another_model_leave_alpha_as_it_is():
+    model, other = DistralA2C(TASKS, alpha=0.5), DistralA2C(TASKS, alpha=1.0)
+    model.set_parameters(other.get_parameters())
+    assert model.policy.distilled_weights.tolist() == model.costs.alpha.tolist() == [0.5] * len(TASKS)
+
+
+def test_a_schedule_that_has_no_value_at_the_end_can_be_loaded(tmp_path):
+    model = DistralA2C(TASKS, beta=lambda remaining: 10.0 / remaining).learn(40)
+    model.save(tmp_path / "model")
+    assert DistralA2C.load(tmp_path / "model").costs.kl.tolist() == model.costs.kl.tolist()

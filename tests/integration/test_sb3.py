@@ -304,10 +304,10 @@ def test_the_order_of_arguments_works_with_every_form_of_tasks():
         assert DistralA2C("MlpPolicy", env).n_tasks == 1
 
 
-def test_every_argument_but_the_environment_has_a_default():
+def test_every_argument_has_a_default():
     parameters = list(inspect.signature(DistralA2C).parameters.values())
     assert parameters[0].name == "env"
-    without_default = [parameter for parameter in parameters[1:] if parameter.default is inspect.Parameter.empty]
+    without_default = [parameter for parameter in parameters if parameter.default is inspect.Parameter.empty]
     assert [parameter.kind for parameter in without_default] == [inspect.Parameter.VAR_KEYWORD]
 
 
@@ -697,3 +697,14 @@ def test_dict_observations_train_evaluate_and_predict():
     model = DistralA2C([make, make], "MultiInputPolicy").learn(20)
     assert evaluate_policy(model, Monitor(make()), 2)[0] == 4.0
     assert evaluate_policy(model, model.get_env(), 2)[0] == 4.0
+
+
+def test_task_eval_callback_takes_tasks_in_any_form_and_names_its_keys(tmp_path):
+    callbacks = [TaskEvalCallback(list(TASKS.values()), 1, 20, name=name) for name in ("near", "far")]
+    log = logged(DistralA2C(TASKS), 40, tmp_path, callback=callbacks)
+    assert {f"{name}/{key}mean_reward" for name in ("near", "far") for key in ("", "distilled_")} <= set(log)
+
+
+def test_a_misspelt_argument_is_named():
+    with pytest.raises(TypeError, match=r"unknown arguments \['learning_rat'\]"):
+        DistralA2C(TASKS, learning_rat=1.0)

@@ -269,8 +269,7 @@ def test_scheduled_costs_reach_rewards_and_distillation(architecture):
     fixed = distral(table_tasks(2), architecture=architecture, **(with_sgd() | {"alpha": 0.25, "beta": 1 / 1.75}))
     steps = []
     for each in (model, fixed):
-        callback = prepare(each)
-        each._current_progress_remaining = 0.25
+        callback = prepare(each, remaining=0.25)
         before = Networks.of(each)
         th.manual_seed(1)
         rows = roll_out(each, callback)
@@ -281,6 +280,16 @@ def test_scheduled_costs_reach_rewards_and_distillation(architecture):
     th.testing.assert_close(rows.rewards, expected_rows.rewards)
     assert_equal_steps(got, expected)
     assert size(got[0]) > 1e-3
+
+
+def test_schedules_begin_anew_with_every_call_of_learn():
+    model, keeper = distral(table_tasks(2), alpha=lambda remaining: remaining), CostKeeper()
+    steps = 4 * model.n_steps * model.n_envs
+    for _ in range(2):
+        model.learn(steps, callback=keeper)
+    model.learn(steps, callback=keeper, reset_num_timesteps=False)
+    first_of_roll_out = np.array(keeper.alphas).reshape(3, 4, -1)[:, :, 0]
+    np.testing.assert_allclose(first_of_roll_out, [[1, 0.75, 0.5, 0.25]] * 2 + [[0.5, 0.375, 0.25, 0.125]])
 
 
 class CostKeeper(BaseCallback):

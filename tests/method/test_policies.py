@@ -16,6 +16,7 @@ from helpers import (
     copied_parameters,
     distral,
     gradients_of,
+    prepare,
     randomize,
     roll_out,
     table_task,
@@ -28,6 +29,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
+from sb3_distral.arguments import choose_policy_class
 from sb3_distral.policies import (
     Architecture,
     CnnPolicy,
@@ -35,7 +37,6 @@ from sb3_distral.policies import (
     MlpPolicy,
     MultiInputPolicy,
     TaskPolicy,
-    choose_policy_class,
     log_policy,
 )
 from sb3_distral.task_observation import with_task, with_task_space
@@ -277,15 +278,13 @@ def test_the_weight_of_h_follows_alpha_of_each_task():
 def test_the_weight_of_h_follows_a_schedule_of_alpha():
     model = distral(table_tasks(2), alpha=lambda remaining: remaining, beta=10.0)
     th.testing.assert_close(model.policy.distilled_weights, th.tensor([1.0, 1.0]))
-    model._current_progress_remaining = 0.25
-    roll_out(model)
+    roll_out(model, prepare(model, remaining=0.25))
     th.testing.assert_close(model.policy.distilled_weights, th.tensor([0.25, 0.25]))
 
 
 def test_a_given_weight_of_h_stays():
     model = distral(table_tasks(2), alpha=lambda remaining: remaining, beta=10.0, distilled_weight=0.3)
-    model._current_progress_remaining = 0.5
-    roll_out(model)
+    roll_out(model, prepare(model, remaining=0.5))
     th.testing.assert_close(model.policy.distilled_weights, th.tensor([0.3, 0.3]))
     assert model.costs.alpha.tolist() == [0.5, 0.5]
 
