@@ -1,0 +1,119 @@
+"""``sb3-distral study figure4`` and ``sb3-distral plot``."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from sb3_distral.algorithms import ALGORITHMS
+from sb3_distral.cli.choice import check_at_least
+from sb3_distral.cli.study_two_rooms import plot_two_rooms
+
+if TYPE_CHECKING:
+    Algorithm = str
+else:
+    Algorithm = tyro.extras.literal_type_from_choices(list(ALGORITHMS))
+
+
+@contextmanager
+def experiments_extra() -> Iterator[None]:
+    """Turn a missing library into a mistake of the user, with advice."""
+    try:
+        yield
+    except ImportError as error:
+        raise ValueError(str(error)) from error
+
+
+@dataclass(kw_only=True)
+class Figure4:
+    """
+    Run the study behind Figure 4: algorithms × nine settings × seeds, in parallel.
+
+    Started again with the same folder it goes on where it stopped; algorithms and seeds may be added. The figures and
+    claims.md are drawn at the end; "sb3-distral plot DIR" draws them at any time.
+
+    :param suite: Tasks
+    :param output: Folder of the results
+    :param algorithms: Algorithms of Table 1, all seven by default
+    :param n_seeds: Seeds of each algorithm in each setting
+    :param timesteps: Steps of each run, all tasks together; by default as many as suit the suite
+    :param n_jobs: Runs at the same time, each on one core
+    """
+
+    suite: Literal["grid-mazes", "grid-navigation", "grid-tag"]
+    output: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    algorithms: tuple[Algorithm, ...] = tuple(ALGORITHMS)
+    n_seeds: int = 4
+    timesteps: int | None = None
+    n_jobs: int = 2
+
+    @property
+    def command(self) -> str:
+        """The command with its options."""
+        words = ["sb3-distral", "study", "figure4", f"--suite={self.suite}", f"--output={self.output}"]
+        words += [] if len(self.algorithms) == len(ALGORITHMS) else ["--algorithms", *self.algorithms]
+        words += [] if self.timesteps is None else [f"--timesteps={self.timesteps}"]
+        return shlex.join([*words, f"--n-seeds={self.n_seeds}", f"--n-jobs={self.n_jobs}"])
+
+    def run(self) -> None:
+        """Do the runs that are not done yet and draw the figures."""
+        check_at_least(1, n_seeds=self.n_seeds, n_jobs=self.n_jobs)
+        with experiments_extra():
+            from sb3_distral.experiments.figures import plot_study
+            from sb3_distral.experiments.runner import run_study
+            from sb3_distral.experiments.study import FIGURE_4
+        study = replace(FIGURE_4[self.suite], algorithms=self.algorithms, n_seeds=self.n_seeds)
+        if self.timesteps is not None:
+            check_at_least(1, timesteps=self.timesteps)
+            study = replace(study, timesteps=self.timesteps)
+        run_study(study, self.output, self.n_jobs, self.command)
+        print_progress(plot_study(self.output, self.output).progress, self.output)
+
+
+@dataclass(kw_only=True)
+class Plot:
+    """
+    Draw the figures of a study and write claims.md, from its raw results.
+
+    :param folder: Folder of the study, complete or not
+    :param output: Folder for the figures; by default that of the study
+    """
+
+    folder: tyro.conf.Positional[Path]
+    output: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+
+    def run(self) -> None:
+        """Draw."""
+        output = self.output or self.folder
+        with experiments_extra():
+            from sb3_distral.experiments.figures import plot_study
+            from sb3_distral.experiments.two_rooms import KIND
+
+            if self.kind == KIND:
+                plot_two_rooms(self.folder, output)
+                return
+        print_progress(plot_study(self.folder, output).progress, output)
+
+    @property
+    def kind(self) -> str:
+        """Which experiment the folder holds."""
+        try:
+            return str(json.loads((self.folder / "study.json").read_text(encoding="utf-8"))["kind"])
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"There is no study in {self.folder}: study.json cannot be read ({error!r}). Pass the folder that was "
+                "the --output of a study."
+            ) from error
+
+
+def print_progress(progress: str, output: Path) -> None:
+    """
+    :param progress: How far the study is
+    :param output: Where the figures are
+    """
+    print(f"{progress}. The figures and claims.md are in {output}.")

@@ -1,0 +1,84 @@
+"""Run a study: in parallel, from where it stopped."""
+
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from sb3_distral.experiments.run_files import read_run, run_path, versions, write_run, write_study
+from sb3_distral.experiments.study import Run, Study
+from sb3_distral.experiments.training import train_run
+
+Train = Callable[[Run], dict[str, Any]]
+
+
+def run_study(study: Study, folder: Path, n_jobs: int = 2, command: str = "", train: Train = train_run) -> Study:
+    """
+    Do all runs of a study that are not done yet. Runs that failed before are tried again.
+
+    A file is written for each run when it ends, so that an interruption costs the unfinished runs alone. Under
+    ``joblib.parallel_config(backend=…)`` the same code runs on a cluster whose machines share the folder.
+
+    :param study: The study
+    :param folder: Folder of its results
+    :param n_jobs: Runs at the same time, each in a process of its own with one thread
+    :param command: The command, for the record
+    :param train: What does one run
+    :return: The study with what was in the folder before
+    """
+    joined = write_study(folder, study, command)
+    todo = [run for run in study.runs if not is_done(folder, run)]
+    done = len(study.runs) - len(todo)
+    with tqdm(total=len(study.runs), initial=done, desc=study.suite, unit="run", smoothing=0) as bar:
+        parallel = _ParallelWithBar(n_jobs=n_jobs, batch_size=1)
+        parallel.bar, parallel.done_before = bar, done
+        failures = parallel(delayed(do_run)(run, folder, train) for run in todo)
+    for run, failure in zip(todo, failures, strict=True):
+        if failure is not None:
+            print(f"{run.key} failed: {failure}. The traceback is in {run_path(folder, run)}.")
+    return joined
+
+
+class _ParallelWithBar(Parallel):  # type: ignore[misc]  # joblib has no types
+    """All back ends of joblib tell this method how far they are."""
+
+    bar: Any
+    done_before: int
+
+    def print_progress(self) -> None:
+        self.bar.update(self.done_before + self.n_completed_tasks - self.bar.n)
+
+
+def is_done(folder: Path, run: Run) -> bool:
+    """
+    :param folder: Folder of the study
+    :param run: A run
+    :return: Whether it has ended well; a damaged file is reported
+    """
+    try:
+        content = read_run(folder, run)
+    except ValueError:
+        print(f"{run_path(folder, run)} is damaged: the run is repeated.")
+        return False
+    return content is not None and "results" in content
+
+
+def do_run(run: Run, folder: Path, train: Train) -> str | None:
+    """
+    Do one run and write its file.
+
+    :param run: The run
+    :param folder: Folder of the study
+    :param train: What does the run
+    :return: What went wrong, if something did
+    """
+    try:
+        content = {"versions": versions(), "results": train(run)}
+    except Exception as error:  # The other runs go on, whatever it was.
+        write_run(folder, run, {"versions": versions(), "failure": traceback.format_exc()})
+        return repr(error)
+    write_run(folder, run, content)
+    return None

@@ -1,0 +1,76 @@
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from sb3_distral.experiments.claims import CLAIMS, judge, verdict, write_claims
+from sb3_distral.experiments.results import StudyResults, read_results
+from sb3_distral.experiments.study import FIGURE_4, Run
+from tests.experiments.synthetic import AS_IN_THE_PAPER, made_up, write_study_of
+
+
+def verdicts(results: StudyResults) -> dict[str, str]:
+    return {claim.name: verdict(judge(claim, results)) for claim in CLAIMS[results.study.suite]}
+
+
+def study_with(folder: Path, suite: str = "grid-mazes", **arguments: object) -> StudyResults:
+    return read_results(write_study_of(folder, FIGURE_4[suite], partial(made_up, **arguments)))  # type: ignore[arg-type]
+
+
+def test_all_claims_hold_where_the_data_are_as_the_paper_says(tmp_path: Path) -> None:
+    assert set(verdicts(study_with(tmp_path)).values()) == {"holds"}
+
+
+def test_claims_do_not_hold_where_the_data_say_the_opposite(tmp_path: Path) -> None:
+    # Baselines and Distral change places.
+    swapped: Mapping[str, tuple[float, float]] = {
+        name: (16 - level, 0.7 - half_time) for name, (level, half_time) in AS_IN_THE_PAPER.items()
+    }
+    found = verdicts(study_with(tmp_path, levels=swapped, speed=2.6))
+    assert {found[name] for name in ("a1", "a2", "a3", "a4", "a5", "a6", "e")} == {"does not hold"}
+
+
+def test_claims_are_undecided_where_all_algorithms_are_alike(tmp_path: Path) -> None:
+    alike = dict.fromkeys(AS_IN_THE_PAPER, (8.0, 0.4))
+    found = verdicts(study_with(tmp_path, levels=alike, noise=2.0))
+    assert "holds" not in {found[name] for name in ("a1", "a2", "a3", "a4", "a5", "a6")}
+    assert list(found.values()).count("undecided") >= 4
+
+
+def test_claims_about_the_other_suites(tmp_path: Path) -> None:
+    levels = dict(AS_IN_THE_PAPER) | {"KL_1col": (12.0, 0.1), "KL+ent_1col": (12.0, 0.15), "A3C": (8.5, 0.3)}
+    assert set(verdicts(study_with(tmp_path / "tag", "grid-tag", levels=levels)).values()) == {"holds"}
+    levels = dict(AS_IN_THE_PAPER) | {"KL_2col": (13.0, 0.15), "KL+ent_1col": (10.0, 0.4)}
+    assert set(verdicts(study_with(tmp_path / "nav", "grid-navigation", levels=levels)).values()) == {"holds"}
+
+
+def a_run_is_missing(run: Run) -> bool:
+    return not (run.algorithm == "KL_1col" and run.seed == 3)
+
+
+def test_claims_are_undecided_while_runs_are_missing(tmp_path: Path) -> None:
+    results = read_results(write_study_of(tmp_path, is_there=a_run_is_missing))
+    assert results.progress == "243 of 252 runs"
+    found = verdicts(results)
+    # Every claim has a pair with that algorithm.
+    assert set(found.values()) == {"undecided"}
+    pairs = judge(CLAIMS["grid-mazes"][0], results)
+    assert {pair.verdict for pair in pairs if "KL_1col" not in pair.pair} == {"holds"}
+
+
+def test_table_of_claims(tmp_path: Path) -> None:
+    write_claims(study_with(tmp_path), tmp_path / "claims.md")
+    text = (tmp_path / "claims.md").read_text()
+    assert "252 of 252 runs" in text
+    assert text.count("**holds**") == len(CLAIMS["grid-mazes"])
+    assert "| KL_2col | KL_1col |" in text
+    assert "nan" not in text
+
+
+@pytest.mark.parametrize("names", [("A3C",), ("KL_2col",)])
+def test_table_of_claims_with_one_algorithm(names: tuple[str, ...], tmp_path: Path) -> None:
+    results = read_results(write_study_of(tmp_path, is_there=lambda run: run.algorithm in names))
+    write_claims(results, tmp_path / "claims.md")
+    text = (tmp_path / "claims.md").read_text()
+    assert "36 of 252 runs" in text and "**holds**" not in text and "nan" not in text

@@ -1,0 +1,143 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rliable import library, metrics
+
+from sb3_distral.experiments import statistics
+from sb3_distral.experiments.results import AlgorithmResults, read_results
+from sb3_distral.experiments.study import FIGURE_4
+from sb3_distral.experiments.training import N_BINS, _filled
+from tests.experiments.synthetic import made_up, write_study_of
+
+
+def results_of(levels: np.ndarray) -> AlgorithmResults:
+    """Return flat learning curves of one task at a level for each setting and seed."""
+    curves = np.repeat(levels[:, :, None, None], N_BINS, axis=3).astype(float)
+    return AlgorithmResults(curves, curves[..., :2], curves[..., 0], curves[..., 0], levels.astype(float))
+
+
+def test_area_and_final_score_by_hand() -> None:
+    own = results_of(np.zeros((1, 1)))
+    own.curves[0, 0, 0] = np.arange(N_BINS)
+    assert statistics.area(own) == pytest.approx((N_BINS - 1) / 2)
+    assert statistics.early(own) == pytest.approx((N_BINS / 2 - 1) / 2)
+    assert statistics.final(own) == pytest.approx(N_BINS - 2)
+
+
+def test_best_setting_passes_over_missing_runs() -> None:
+    assert statistics.best_setting(np.array([[1.0, 2.0], [4.0, np.nan], [np.nan, np.nan]])) == 1
+
+
+def test_sorted_scores() -> None:
+    assert statistics.sorted_scores(np.array([[1, np.nan], [3, 2]])).tolist() == [3, 2, 1]
+
+
+def test_bin_without_an_episode_lies_between_its_neighbours() -> None:
+    values, known = np.array([0.0, 2.0, 0.0, 6.0]), np.array([False, True, False, True])
+    assert _filled(values, known).tolist() == [2, 2, 4, 6]
+
+
+def test_measures_by_hand() -> None:
+    own = results_of(np.array([[1, 3], [5, 7]]))
+    assert statistics.measured(statistics.FINAL, own) == 6
+    assert statistics.measured(statistics.ALL_FINAL, own) == 4
+
+
+#: What two seeds widen deviations by: √(n / (n - 1)) t(2) / 1.96.
+WIDER = 2**0.5 * 4.3027 / 1.95996
+
+
+def shares(samples: np.ndarray, *values: float) -> list[float]:
+    return [float(np.isclose(samples, value, atol=1e-3).mean()) for value in values]
+
+
+def test_bootstrap_has_the_known_distribution() -> None:
+    # Two seeds, one setting: both are the first, one each, or both the second with probability 1/4, 1/2, 1/4.
+    own = results_of(np.array([[0, 2]]))
+    samples = statistics.resampled(statistics.FINAL, own, np.random.default_rng(0))
+    assert shares(samples, 1 - WIDER, 1, 1 + WIDER) == pytest.approx([0.25, 0.5, 0.25], abs=0.04)
+
+
+def test_bootstrap_chooses_the_setting_anew() -> None:
+    # The second setting is best unless its 0 is drawn twice (1 of 4).
+    own = results_of(np.array([[1, 1], [0, 4]]))
+    samples = statistics.resampled(statistics.FINAL, own, np.random.default_rng(0))
+    assert shares(samples, 1, 2, 2 + 2 * WIDER) == pytest.approx([0.25, 0.5, 0.25], abs=0.04)
+
+
+def test_algorithms_that_are_alike_are_seldom_told_apart() -> None:
+    generator = np.random.default_rng(0)
+    means = np.array([8.0, 6, 6, 6, 6, 4, 4, 4, 4])[:, None]
+    pairs = [[results_of(means + generator.normal(size=(9, 4))) for _ in "xy"] for _ in range(200)]
+    estimates = [statistics.compare(statistics.FINAL, *pair) for pair in pairs]
+    # 200 studies with an error rate of 5 %: at most 20 errors with probability 0.998.
+    assert sum(estimate.low > 0 or estimate.high < 0 for estimate in estimates) <= 20
+
+
+def test_one_seed_has_no_interval() -> None:
+    assert np.isnan(statistics.compare(statistics.FINAL, *[results_of(np.ones((2, 1)))] * 2).low)
+
+
+def test_comparison_of_incomplete_algorithms_has_no_interval() -> None:
+    whole, part = results_of(np.array([[1, 1]])), results_of(np.array([[3, np.nan]]))
+    estimate = statistics.compare(statistics.FINAL, part, whole)
+    assert estimate.value == 2
+    assert np.isnan(estimate.low) and np.isnan(estimate.high)
+
+
+def test_ratio() -> None:
+    estimate = statistics.compare(
+        statistics.SPEED, results_of(np.full((1, 2), 3)), results_of(np.full((1, 2), 2)), True
+    )
+    assert estimate == pytest.approx((1.5, 1.5, 1.5))
+
+
+def test_interquartile_mean_is_rliables() -> None:
+    scores = np.random.default_rng(0).normal(size=(5, 8))
+    estimate = statistics.interquartile_means({"one": scores, "two": scores + 1})["two"]
+    middle = np.sort(scores.ravel())[10:30]
+    assert estimate.value == pytest.approx(middle.mean() + 1) == pytest.approx(metrics.aggregate_iqm(scores + 1))
+    assert estimate.low < estimate.value < estimate.high
+    np.random.seed(0)
+    _, intervals = library.get_interval_estimates(
+        {"one": scores, "two": scores + 1}, lambda own: np.array([metrics.aggregate_iqm(own)]), reps=1000
+    )
+    assert [estimate.low, estimate.high] == pytest.approx(intervals["two"].ravel())
+
+
+def test_probability_of_improvement_is_rliables() -> None:
+    generator = np.random.default_rng(1)
+    first, second = generator.integers(0, 5, (6, 3)).astype(float), generator.integers(0, 5, (4, 3)).astype(float)
+    expected = metrics.probability_of_improvement(first, second)
+    assert statistics.improvement_probability(first, second) == pytest.approx(expected)
+    estimate = statistics.improvement_probabilities({"pair": (first, second)})["pair"]
+    assert estimate.value == pytest.approx(expected)
+    assert estimate.low < estimate.value < estimate.high
+
+
+def test_performance_profile_by_hand() -> None:
+    profiles, intervals = statistics.performance_profiles({"one": np.array([[1.0, 2.0], [3.0, 4.0]])}, np.arange(5.0))
+    assert profiles["one"].tolist() == [1, 0.75, 0.5, 0.25, 0]
+    assert intervals["one"].shape == (2, 5)
+
+
+def test_statistics_leave_numpys_generator_alone() -> None:
+    np.random.seed(3)
+    expected = np.random.rand()
+    np.random.seed(3)
+    statistics.interquartile_means({"one": np.eye(3)})
+    assert np.random.rand() == expected
+
+
+def test_scores_are_divided_by_the_best_a3c_on_each_task(tmp_path: Path) -> None:
+    results = read_results(write_study_of(tmp_path, FIGURE_4["grid-tag"]))
+    assert results.is_normalised
+    assert results.algorithms["A3C"].final.mean(axis=1).max(axis=0) == pytest.approx(np.ones(4))
+
+
+def test_mazes_are_not_normalised(tmp_path: Path) -> None:
+    results = read_results(write_study_of(tmp_path, is_there=lambda run: run.seed == 0))
+    assert not results.is_normalised
+    run = results.study.runs[0]
+    assert results.algorithms[run.algorithm].curves[0, 0] == pytest.approx(np.array(made_up(run)["curves"]))

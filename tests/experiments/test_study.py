@@ -1,0 +1,49 @@
+from dataclasses import replace
+
+import pytest
+
+from sb3_distral.algorithms import ALGORITHMS
+from sb3_distral.experiments.study import FIGURE_4, Setting, Study
+from sb3_distral.experiments.training import make_model
+
+
+def test_study_of_figure_4_is_the_papers() -> None:
+    for study in FIGURE_4.values():
+        runs = study.runs
+        assert len(runs) == 252 == len({run.key for run in runs})
+        assert {run.algorithm for run in runs} == set(ALGORITHMS)
+        assert len(study.settings) == 9
+        assert {run.seed for run in runs} == {0, 1, 2, 3}
+
+
+def test_every_algorithm_has_the_same_settings() -> None:
+    study = FIGURE_4["grid-mazes"]
+    for name in ALGORITHMS:
+        assert {run.setting for run in study.runs if run.algorithm == name} == set(study.settings)
+
+
+def test_first_part_of_a_study_holds_every_algorithm_and_setting() -> None:
+    study = FIGURE_4["grid-mazes"]
+    assert {(run.algorithm, run.setting) for run in study.runs[:63]} == {
+        (run.algorithm, run.setting) for run in study.runs
+    }
+
+
+def test_study_survives_json() -> None:
+    study = FIGURE_4["grid-tag"]
+    assert Study.from_json(study.as_json() | {"algorithms": list(study.algorithms)}) == study
+
+
+def test_studies_join_by_algorithms_and_seeds_only() -> None:
+    study = Study("grid-mazes", ("A3C",), n_seeds=3)
+    joined = study.joined(Study("grid-mazes", ("KL_2col", "A3C"), n_seeds=2))
+    assert (joined.algorithms, joined.n_seeds) == (("A3C", "KL_2col"), 3)
+    with pytest.raises(ValueError, match="differs"):
+        study.joined(replace(study, timesteps=1))
+
+
+def test_learning_rate_falls_to_a_sixth() -> None:
+    study = FIGURE_4["grid-mazes"]
+    model = make_model(study.run("KL_2col", Setting(0.01, 6e-3), 0))
+    assert [model.lr_schedule(progress) for progress in (1.0, 0.5, 0.0)] == pytest.approx([6e-3, 3.5e-3, 1e-3])
+    assert model.beta == 100
