@@ -8,6 +8,9 @@ The command line.
     sb3-distral evaluate runs/grid-mazes-KL+ent_2col-seed0
     sb3-distral evaluate runs/grid-mazes-KL+ent_2col-seed0 --suite-arguments maze_seed=1    # π0 on unseen mazes
     tensorboard --logdir runs
+    sb3-distral study two-rooms --output docs/results/two-rooms    # the paper's Figure 3
+    sb3-distral study figure4 --suite grid-mazes --output runs/figure4    # Figure 4, resumable
+    sb3-distral plot runs/figure4    # figures and claims from what is done
 
 ``python -m sb3_distral.cli`` is the same. A command is a dataclass with a method ``run``; its fields are the options.
 """
@@ -22,12 +25,13 @@ import tyro
 
 import sb3_distral
 from sb3_distral.cli.evaluate import Evaluate
+from sb3_distral.cli.study import Plot, Study
 from sb3_distral.cli.train import Train
 
-__all__ = ["Evaluate", "Train", "main"]
+__all__ = ["Evaluate", "Plot", "Study", "Train", "main"]
 
-Command = Train | Evaluate
-FLAGS = (tyro.conf.FlagCreatePairsOff,)
+Command = Train | Evaluate | Study | Plot
+FLAGS = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitSubcommandPrefixes)
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -46,7 +50,10 @@ def main(args: Sequence[str] | None = None) -> None:
         print(f"sb3-distral: {error}", file=sys.stderr)
         raise SystemExit(2) from error
     except KeyboardInterrupt as error:
-        print("\nsb3-distral: interrupted. A training goes on with --resume.", file=sys.stderr)
+        print(
+            "\nsb3-distral: interrupted. A training goes on with --resume, a study with the same --output.",
+            file=sys.stderr,
+        )
         raise SystemExit(130) from error
 
 

@@ -2,8 +2,6 @@
 
 import json
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,21 +10,12 @@ import tyro
 
 from sb3_distral.algorithms import ALGORITHMS
 from sb3_distral.cli.choice import check_at_least
-from sb3_distral.cli.study_two_rooms import plot_two_rooms
+from sb3_distral.cli.study_two_rooms import StudyTwoRooms, experiments_extra, plot_two_rooms
 
 if TYPE_CHECKING:
     Algorithm = str
 else:
     Algorithm = tyro.extras.literal_type_from_choices(list(ALGORITHMS))
-
-
-@contextmanager
-def experiments_extra() -> Iterator[None]:
-    """Turn a missing library into a mistake of the user, with advice."""
-    try:
-        yield
-    except ImportError as error:
-        raise ValueError(str(error)) from error
 
 
 @dataclass(kw_only=True)
@@ -73,6 +62,20 @@ class Figure4:
             study = replace(study, timesteps=self.timesteps)
         run_study(study, self.output, self.n_jobs, self.command)
         print_progress(plot_study(self.output, self.output).progress, self.output)
+
+
+@dataclass
+class Study:
+    """Run an experiment of the paper."""
+
+    experiment: tyro.conf.OmitArgPrefixes[
+        Annotated[Figure4, tyro.conf.subcommand("figure4")]
+        | Annotated[StudyTwoRooms, tyro.conf.subcommand("two-rooms")]
+    ]
+
+    def run(self) -> None:
+        """Run it, or go on where it stopped."""
+        self.experiment.run()
 
 
 @dataclass(kw_only=True)

@@ -1,6 +1,8 @@
 """``sb3-distral study two-rooms``, and the part of ``sb3-distral plot`` that draws its results."""
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +10,15 @@ from typing import Annotated
 import tyro
 
 from sb3_distral.cli.choice import check_at_least
+
+
+@contextmanager
+def experiments_extra() -> Iterator[None]:
+    """Turn a missing library into a mistake of the user, with advice."""
+    try:
+        yield
+    except ImportError as error:
+        raise ValueError(str(error)) from error
 
 
 @dataclass(kw_only=True)
@@ -39,7 +50,8 @@ class StudyTwoRooms:
         """Learn what is not done yet, then draw."""
         check_at_least(0, first_seed=self.first_seed)
         check_at_least(1, n_seeds=self.n_seeds, n_iterations=self.n_iterations)
-        from sb3_distral.experiments.two_rooms import run_study
+        with experiments_extra():
+            from sb3_distral.experiments.two_rooms import run_study
 
         seeds = range(self.first_seed, self.first_seed + self.n_seeds)
         run_study(self.output, seeds, self.n_iterations, self.command)

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from sb3_distral.checkpoint import replaced_file
+from sb3_distral.checkpoint import atomic_write
 from sb3_distral.experiments.results import AlgorithmResults, StudyResults
 from sb3_distral.experiments.statistics import (
     ALL_FINAL,
@@ -156,7 +156,7 @@ def write_claims(results: StudyResults, path: Path) -> None:
     """
     judged = [(claim, judge(claim, results)) for claim in CLAIMS.get(results.study.suite, (COST,))]
     lines = [*_head(results), *_summary(judged), *_comparisons(judged), *_numbers(results), *_failures(results)]
-    with replaced_file(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from sb3_distral.checkpoint import replaced_file
+from sb3_distral.checkpoint import atomic_write
 from sb3_distral.experiments.claims import BASELINES, DISTRAL, write_claims
 from sb3_distral.experiments.results import AlgorithmResults, StudyResults, read_results
 from sb3_distral.experiments.statistics import (
@@ -57,7 +57,7 @@ def plot_study(folder: Path, output: Path) -> StudyResults:
     if any(name in pair for pair in _pairs(results) for name in DISTRAL):
         figures["improvement.png"] = draw_improvement(results)
     for name, figure in figures.items():
-        with replaced_file(output / name) as beside:
+        with atomic_write(output / name) as beside:
             FigureCanvasAgg(figure).print_figure(str(beside), format="png", dpi=110)
     write_claims(results, output / "claims.md")
     return results

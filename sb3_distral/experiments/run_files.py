@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sb3_distral.checkpoint import replaced_file
+from sb3_distral.checkpoint import atomic_write
 from sb3_distral.experiments.study import Run, Study
 
 STUDY, RUNS = "study.json", "runs"
@@ -32,7 +32,7 @@ def write_run(folder: Path, run: Run, content: dict[str, Any]) -> None:
     :param run: A run
     :param content: ``{"results": …}``, or ``{"failure": traceback}``
     """
-    with replaced_file(run_path(folder, run)) as beside:
+    with atomic_write(run_path(folder, run)) as beside:
         content = {"timesteps": run.timesteps, **content}
         text = json.dumps(content | {"checksum": checksum(content)}, separators=(",", ":"))
         beside.write_text(text + "\n", encoding="utf-8")
@@ -93,7 +93,7 @@ def write_study(folder: Path, study: Study, command: str) -> Study:
         "machine": {"cores": os.cpu_count(), "platform": platform.platform(), "processor": platform.machine()},
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
-    with replaced_file(folder / STUDY) as beside:
+    with atomic_write(folder / STUDY) as beside:
         beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return study
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from sb3_distral.checkpoint import replaced_file
+from sb3_distral.checkpoint import atomic_write
 from sb3_distral.tabular import TabularDistral, TabularTasks
 from sb3_distral.tasks.two_rooms import (
     ACTIONS,
@@ -209,9 +209,9 @@ def write_results(folder: Path, results: Results, run: dict[str, Any]) -> None:
         "n_iterations": results.returns.shape[-1],
     }
     content = {"kind": KIND, "settings": settings, "runs": [*runs, run]}
-    with replaced_file(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    with replaced_file(folder / RESULTS) as beside, beside.open("wb") as file:
+    with atomic_write(folder / RESULTS) as beside, beside.open("wb") as file:
         np.savez_compressed(file, **results._asdict())
 
 

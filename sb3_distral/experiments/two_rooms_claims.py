@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sb3_distral.checkpoint import replaced_file
+from sb3_distral.checkpoint import atomic_write
 from sb3_distral.experiments.two_rooms import PHASES, Results
 
 Array = npt.NDArray[Any]
@@ -268,5 +268,5 @@ def write_claims(folder: Path, results: Results) -> None:
     :param folder: Where the page goes
     :param results: Results
     """
-    with replaced_file(folder / CLAIMS) as beside:
+    with atomic_write(folder / CLAIMS) as beside:
         beside.write_text(claims_text(results), encoding="utf-8")

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
-from sb3_distral.checkpoint import replaced_file
+from sb3_distral.checkpoint import atomic_write
 from sb3_distral.experiments.two_rooms import METHODS, PHASES, Results
 from sb3_distral.experiments.two_rooms_claims import (
     LEFT,
@@ -159,5 +159,5 @@ def write_figure(folder: Path, results: Results) -> None:
     :param folder: Where the picture goes
     :param results: Results
     """
-    with replaced_file(folder / FIGURE) as beside:
+    with atomic_write(folder / FIGURE) as beside:
         draw_figure(results).savefig(beside, format="png", dpi=110)
