@@ -9,7 +9,7 @@ the share is at most 0.05, so chance alone makes each claim hold with probabilit
 
 If the sign of the regulariser is flipped, the first claims fail; if the distillation is switched off, the last one
 does: the area under the curve alone cannot tell, since h also learns by the policy gradient. All algorithms have the
-same total cost 1/β = 0.03. At 0.01 runs of KL_2col differ more: one of five learned late and came out level with A3C.
+same total cost 1/β = 0.03. At 0.01 runs of KL_2col differ more: one of four learned late and came out level with A3C.
 """
 
 from collections.abc import Iterator, Sequence
