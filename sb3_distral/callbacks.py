@@ -103,7 +103,7 @@ class DistillationCallback(BaseCallback):
             task_values = th.as_tensor(self.model.rollout_buffer.values.T, device=rows.device).flatten()
             distilled_values = policy.distilled_policy.predict_values(observations).flatten()
             rows = rows + self.value_l2_coef * (distilled_values - task_values).square()
-        return objective.task_means(rows, tasks, policy.n_tasks).sum()
+        return objective.sum_of_task_means(rows, tasks, policy.n_tasks)
 
     def _observations(self) -> Any:
         """

@@ -300,9 +300,12 @@ class DistralA2C(A2C):
             advantages = objective.normalize_by_task(advantages, tasks, self.n_tasks)
         if self.value_l2_coef > 0 and self.policy.task_columns is not None:
             transfer = (values - self.distilled_policy.predict_values(plain).flatten().detach()).square()
+        if self.ent_coef == 0:
+            # Logged only.
+            entropy = entropy.detach()
         policy_loss = objective.policy_gradient_loss(log_prob, advantages)
         rows = th.stack([policy_loss, (rollout_data.returns - values).square(), -entropy, transfer], dim=1)
-        return objective.task_means(rows, tasks, self.n_tasks).sum(dim=0)
+        return objective.sum_of_task_means(rows, tasks, self.n_tasks)
 
     def _step(self) -> None:
         """Clip column by column, so that one task's reward scale cannot shrink another's step, and update."""

@@ -111,9 +111,23 @@ def distillation_loss(task_log_policy: th.Tensor, distilled_log_policy: th.Tenso
     return -kl_cost * (task_log_policy.detach().exp() * distilled_log_policy).sum(dim=-1)
 
 
+def sum_of_task_means(rows: th.Tensor, tasks: th.Tensor, n_tasks: int) -> th.Tensor:
+    """
+    Mean over the rows of each task, summed over tasks: the losses of (1) and (10), in which every task weighs alike.
+
+    :param rows: One or several numbers a row, shape (batch, ...)
+    :param tasks: Task of each row, integers in [0, n_tasks), shape (batch,)
+    :param n_tasks: Number of tasks
+    :return: The sum, shape (...)
+    """
+    # One product instead of the dozen small operations of task_means(...).sum(0) and their gradients.
+    counts = th.bincount(tasks, minlength=n_tasks)
+    return counts[tasks].to(rows.dtype).reciprocal() @ rows
+
+
 def task_means(rows: th.Tensor, tasks: th.Tensor, n_tasks: int) -> th.Tensor:
     """
-    Mean over the rows of each task, so that the sums over tasks in (1) and (10) weigh every task alike.
+    Mean over the rows of each task.
 
     :param rows: One or several numbers a row, shape (batch, ...)
     :param tasks: Task of each row, integers in [0, n_tasks), shape (batch,)

@@ -262,6 +262,12 @@ def test_task_means_are_means_of_the_rows_of_each_task(pairs):
         assert float(means[task]) == pytest.approx(np.mean(own) if own else 0.0, abs=1e-9)
 
 
+def test_every_task_weighs_alike_in_the_sum_of_task_means():
+    rows, tasks = double([[6.0, 1.0], [2.0, 0.0], [4.0, 3.0], [6.0, 3.0]]), th.tensor([3, 0, 0, 0])
+    sums = objective.sum_of_task_means(rows, tasks, n_tasks=5)
+    th.testing.assert_close(sums, double([6.0 + 4.0, 1.0 + 2.0]).to(sums.dtype))
+
+
 def test_task_means_keep_the_other_axes():
     rows = th.arange(8.0).view(4, 2)
     means = objective.task_means(rows, th.tensor([1, 0, 1, 1]), n_tasks=3)
