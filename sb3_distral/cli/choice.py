@@ -62,6 +62,7 @@ class TaskChoice:
         known = {**inspect.signature(tasks.SUITES[self.suite]).parameters, **inspect.signature(tasks.make).parameters}
         values = {name: parameter.default for name, parameter in known.items() if isinstance(parameter.default, int)}
         del values["n_envs_per_task"]
+        values["n_tasks"] = tasks.SUITES[self.suite].n_tasks
         for argument in self.suite_arguments:
             name, _, value = argument.partition("=")
             if name not in values or not value.isdecimal():

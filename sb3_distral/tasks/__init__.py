@@ -1,6 +1,5 @@
 """Suites of tasks; importing this module registers their single tasks as gymnasium ids."""
 
-from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
@@ -10,16 +9,20 @@ from stable_baselines3.common.vec_env import VecMonitor
 from sb3_distral.tasks.adapters import BatchedVecEnv, SingleTaskEnv
 from sb3_distral.tasks.batched import BatchedTasks
 from sb3_distral.tasks.grid_mazes import GridMazes
+from sb3_distral.tasks.grid_navigation import GridNavigation
+from sb3_distral.tasks.grid_tag import GridTag
 from sb3_distral.tasks.two_rooms import TwoRooms
 from sb3_distral.vec_env import TaskVecEnv
 
 __all__ = ["SUITES", "BatchedTasks", "BatchedVecEnv", "SingleTaskEnv", "make"]
 
-#: Builders by suite; each takes the task of every sub-environment, then the suite's own arguments.
-SUITES: dict[str, Callable[..., BatchedTasks]] = {"grid-mazes": GridMazes, "two-rooms": TwoRooms}
-
-#: Number of tasks of a suite unless ``make`` is told otherwise, and number of registered ids.
-N_TASKS = 8
+#: Classes by suite; each takes the task of every sub-environment, then the suite's own arguments.
+SUITES: dict[str, type[BatchedTasks]] = {
+    "grid-mazes": GridMazes,
+    "grid-navigation": GridNavigation,
+    "grid-tag": GridTag,
+    "two-rooms": TwoRooms,
+}
 
 
 def make(
@@ -27,7 +30,7 @@ def make(
     n_envs_per_task: int = 1,
     seed: int | None = None,
     render_mode: str | None = None,
-    n_tasks: int = N_TASKS,
+    n_tasks: int | None = None,
     **suite_arguments: Any,
 ) -> TaskVecEnv:
     """
@@ -37,13 +40,14 @@ def make(
     :param n_envs_per_task: number of sub-environments of each task; they lie side by side
     :param seed: sub-environment j over all tasks is seeded with ``seed + j``; ``None``: not seeded
     :param render_mode: ``None`` or ``"rgb_array"``
-    :param n_tasks: number of tasks
-    :param suite_arguments: the suite's own arguments, such as ``maze_seed`` or ``goal_seed``
+    :param n_tasks: number of tasks; ``None``: as many as the suite has, 4 of ``grid-navigation`` and 8 of the others
+    :param suite_arguments: the suite's own arguments, such as ``maze_seed``, ``map_seed`` or ``goal_seed``
     :return: ``n_tasks * n_envs_per_task`` sub-environments
     :raises ValueError: if there is no such suite or an argument is outside its range
     """
     if name not in SUITES:
         raise ValueError(f"There is no suite {name!r}, expected one of {sorted(SUITES)}; pass one of these names.")
+    n_tasks = SUITES[name].n_tasks if n_tasks is None else n_tasks
     for argument, value in (("n_envs_per_task", n_envs_per_task), ("n_tasks", n_tasks)):
         if value < 1:
             raise ValueError(f"{argument} is {value!r}, expected at least 1; pass for example {argument}=8.")
@@ -56,15 +60,17 @@ def make(
     return task_env
 
 
-def _register(prefix: str, entry_point: str, max_episode_steps: int) -> None:
-    for task in range(N_TASKS):
+def _register(prefix: str, entry_point: str, suite: type[BatchedTasks]) -> None:
+    for task in range(suite.n_tasks):
         gym.register(
             id=f"sb3_distral/{prefix}-{task}-v0",
             entry_point=entry_point,
-            max_episode_steps=max_episode_steps,
+            max_episode_steps=suite.max_episode_steps,
             kwargs={"task": task},
         )
 
 
-_register("GridMaze", "sb3_distral.tasks.grid_mazes:GridMazeEnv", GridMazes.max_episode_steps)
-_register("TwoRooms", "sb3_distral.tasks.two_rooms:TwoRoomsEnv", TwoRooms.max_episode_steps)
+_register("GridMaze", "sb3_distral.tasks.grid_mazes:GridMazeEnv", GridMazes)
+_register("GridNavigation", "sb3_distral.tasks.grid_navigation:GridNavigationEnv", GridNavigation)
+_register("GridTag", "sb3_distral.tasks.grid_tag:GridTagEnv", GridTag)
+_register("TwoRooms", "sb3_distral.tasks.two_rooms:TwoRoomsEnv", TwoRooms)

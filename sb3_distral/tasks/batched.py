@@ -27,6 +27,8 @@ class BatchedTasks(ABC):
     action_space: spaces.Discrete
     #: What a single task is called, before its index.
     task_name: ClassVar[str]
+    #: How many tasks the suite has unless told otherwise.
+    n_tasks: ClassVar[int] = 8
     #: Arrays of shape ``(n_envs, ...)`` that, with the generators, are the whole state.
     state_arrays: ClassVar[tuple[str, ...]]
     #: Attributes of shape ``(n_envs, ...)`` whose row j belongs to sub-environment j.
