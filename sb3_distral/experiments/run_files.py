@@ -1,15 +1,12 @@
 """The files of a study: ``study.json`` and one file for each run."""
 
 import json
-import os
-import platform
 import zlib
-from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from sb3_distral.checkpoint import atomic_write
+from sb3_distral.experiments.provenance import provenance
 from sb3_distral.experiments.study import Run, Study
 
 STUDY, RUNS = "study.json", "runs"
@@ -66,13 +63,6 @@ def checksum(content: dict[str, Any]) -> int:
     return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 
 
-def versions() -> dict[str, str]:
-    """
-    :return: Versions of Python and of the packages that results depend on
-    """
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-
-
 def write_study(folder: Path, study: Study, command: str) -> Study:
     """
     Write ``study.json``. A study that is there already grows by new algorithms and seeds.
@@ -89,9 +79,7 @@ def write_study(folder: Path, study: Study, command: str) -> Study:
         "kind": KIND,
         "study": study.as_json(),
         "command": command,
-        "versions": versions(),
-        "machine": {"cores": os.cpu_count(), "platform": platform.platform(), "processor": platform.machine()},
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        **provenance(PACKAGES),
     }
     with atomic_write(folder / STUDY) as beside:
         beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -8,7 +8,8 @@ from typing import Any
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from sb3_distral.experiments.run_files import read_run, run_path, versions, write_run, write_study
+from sb3_distral.experiments.provenance import versions
+from sb3_distral.experiments.run_files import PACKAGES, read_run, run_path, write_run, write_study
 from sb3_distral.experiments.study import Run, Study
 from sb3_distral.experiments.training import train_run
 
@@ -76,9 +77,9 @@ def do_run(run: Run, folder: Path, train: Train) -> str | None:
     :return: What went wrong, if something did
     """
     try:
-        content = {"versions": versions(), "results": train(run)}
+        content = {"versions": versions(PACKAGES), "results": train(run)}
     except Exception as error:  # The other runs go on, whatever it was.
-        write_run(folder, run, {"versions": versions(), "failure": traceback.format_exc()})
+        write_run(folder, run, {"versions": versions(PACKAGES), "failure": traceback.format_exc()})
         return repr(error)
     write_run(folder, run, content)
     return None

@@ -5,13 +5,9 @@ The study ``two-rooms``: Figure 3 of the paper, tabular Distral beside separate 
 """
 
 import json
-import os
-import platform
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
-from datetime import datetime, timezone
-from importlib.metadata import version
 from itertools import count, islice
 from pathlib import Path
 from time import perf_counter
@@ -22,6 +18,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from sb3_distral.checkpoint import atomic_write
+from sb3_distral.experiments.provenance import provenance
 from sb3_distral.tabular import TabularDistral, TabularTasks
 from sb3_distral.tasks.two_rooms import (
     ACTIONS,
@@ -183,15 +180,8 @@ def record(command: str, seeds: list[int], seconds: float) -> dict[str, Any]:
     :param seconds: Time it took
     :return: How they were made, for JSON
     """
-    versions = {name: version(name) for name in ("sb3-distral", "numpy")}
-    return {
-        "command": command,
-        "seeds": seeds,
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "seconds": round(seconds, 1),
-        "versions": {"python": platform.python_version(), **versions},
-        "machine": {"cores": os.cpu_count(), "platform": platform.platform(), "processor": platform.machine()},
-    }
+    made_by = provenance(("sb3-distral", "numpy"))
+    return {"command": command, "seeds": seeds, "seconds": round(seconds, 1), **made_by}
 
 
 def write_results(folder: Path, results: Results, run: dict[str, Any]) -> None:
