@@ -7,6 +7,7 @@ from sb3_distral.algorithms import ALGORITHMS
 from sb3_distral.callbacks import DistillationCallback, RolloutCheckpointCallback, TaskEvalCallback
 from sb3_distral.distral_a2c import DistralA2C
 from sb3_distral.evaluation import DistilledPredictor, evaluate_tasks
+from sb3_distral.recurrent import RecurrentDistralA2C
 from sb3_distral.rewards import DistilledPriorReward, RegularizedReward
 from sb3_distral.vec_env import TaskVecEnv, make_task_vec_env
 
@@ -18,6 +19,7 @@ __all__ = [
     "DistilledPredictor",
     "DistilledPriorReward",
     "DistralA2C",
+    "RecurrentDistralA2C",
     "RegularizedReward",
     "RolloutCheckpointCallback",
     "TaskEvalCallback",

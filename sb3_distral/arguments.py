@@ -1,16 +1,19 @@
 """What the constructor of the algorithm accepts, and how it is told apart."""
 
+from collections.abc import Mapping
 from typing import Any, TypedDict
 
 import torch as th
 from gymnasium import spaces
+from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.type_aliases import Schedule
 
-from sb3_distral.buffers import TaskRolloutBuffer
-from sb3_distral.policies import POLICY_ALIASES, Architecture, CnnPolicy, DistralPolicy, MlpPolicy, MultiInputPolicy
+from sb3_distral.policies import Architecture
 from sb3_distral.task_observation import plain_space
+
+PolicyAliases = Mapping[str, type[BasePolicy]]
 
 
 class A2CArguments(TypedDict, total=False):
@@ -37,10 +40,11 @@ class A2CArguments(TypedDict, total=False):
     device: th.device | str
 
 
-def complete_a2c_arguments(arguments: A2CArguments) -> dict[str, Any]:
+def complete_a2c_arguments(arguments: A2CArguments, rollout_buffer_class: type[RolloutBuffer]) -> dict[str, Any]:
     """
     :param arguments: What the user gave beside the arguments of the algorithm's own
-    :return: These and the one that the algorithm owns
+    :param rollout_buffer_class: The one that the algorithm owns
+    :return: All of these
     :raises TypeError: If A2C has no such argument
     :raises ValueError: If the algorithm needs to choose it itself
     """
@@ -49,34 +53,36 @@ def complete_a2c_arguments(arguments: A2CArguments) -> dict[str, Any]:
         raise TypeError(f"DistralA2C got the unknown arguments {unknown}. See help(DistralA2C) and help(A2C).")
     if arguments.get("rollout_buffer_class") is not None:
         raise ValueError(
-            "rollout_buffer_class was given, but DistralA2C needs its own TaskRolloutBuffer, which keeps the rows "
-            "of each task together. Leave it out; rollout_buffer_kwargs may be given."
+            f"rollout_buffer_class was given, but DistralA2C needs its own {rollout_buffer_class.__name__}, which keeps "
+            "the rows of each task together. Leave it out; rollout_buffer_kwargs may be given."
         )
-    return {**arguments, "rollout_buffer_class": TaskRolloutBuffer}
+    return {**arguments, "rollout_buffer_class": rollout_buffer_class}
 
 
-def is_policy(argument: Any) -> bool:
+def is_policy(argument: Any, aliases: PolicyAliases) -> bool:
     """
     :param argument: An argument of the algorithm
+    :param aliases: The algorithm's policies by name
     :return: Whether it stands for a policy
     """
     if isinstance(argument, type):
         return issubclass(argument, BasePolicy)
-    return isinstance(argument, str) and argument in ("auto", *POLICY_ALIASES)
+    return isinstance(argument, str) and argument in ("auto", *aliases)
 
 
-def parse_env_and_policy(env: Any, policy: Any) -> tuple[Any, Any]:
+def parse_env_and_policy(env: Any, policy: Any, aliases: PolicyAliases) -> tuple[Any, Any]:
     """
     Accept Stable-Baselines3's order of arguments too, policy before environment.
 
     :param env: First argument of the algorithm
     :param policy: Second argument of the algorithm
+    :param aliases: The algorithm's policies by name
     :return: The environment and the policy
     :raises ValueError: If there is no environment among them
     """
-    if is_policy(env) or (isinstance(env, str) and not isinstance(policy, (str, type))):
+    if is_policy(env, aliases) or (isinstance(env, str) and not isinstance(policy, (str, type))):
         env, policy = policy, env
-    if env is None or is_policy(env):
+    if env is None or is_policy(env, aliases):
         raise ValueError(
             f"The arguments env={env!r} and policy={policy!r} hold no environment. "
             "Give the tasks: a list or a dict of gymnasium ids, callables, environments or VecEnvs."
@@ -84,33 +90,36 @@ def parse_env_and_policy(env: Any, policy: Any) -> tuple[Any, Any]:
     return env, policy
 
 
-def choose_policy_class(policy: Any, observation_space: spaces.Space[Any] | None) -> type[BasePolicy]:
+def choose_policy_class(
+    policy: Any, observation_space: spaces.Space[Any] | None, aliases: PolicyAliases
+) -> type[BasePolicy]:
     """
-    :param policy: A subclass of :class:`DistralPolicy`, its alias, or ``"auto"``
+    :param policy: A subclass of the first of the policies, an alias, or ``"auto"``
     :param observation_space: Space of observations with a task, ``None`` if not known yet (with a class)
+    :param aliases: The algorithm's policies by name: for vectors, images and Dict observations, in this order
     :return: The class
     :raises ValueError: If the policy is unknown or does not fit the observations
     """
-    if isinstance(policy, type) and issubclass(policy, DistralPolicy):
+    vectors, images, multi_input = aliases
+    if isinstance(policy, type) and issubclass(policy, aliases[vectors]):
         return policy
-    if not isinstance(policy, str) or policy not in ("auto", *POLICY_ALIASES):
+    if not isinstance(policy, str) or policy not in ("auto", *aliases):
         raise ValueError(
-            f"policy={policy!r} is unknown. Choose 'auto', one of {sorted(POLICY_ALIASES)}, or a subclass of "
-            "DistralPolicy; your own network goes into its column_class or into policy_kwargs."
+            f"policy={policy!r} is unknown. Choose 'auto', one of {sorted(aliases)}, or a subclass of "
+            f"{aliases[vectors].__name__}; your own network goes into its column_class or into policy_kwargs. Policies "
+            "with an LSTM are those of RecurrentDistralA2C, all others those of DistralA2C."
         )
     assert isinstance(observation_space, spaces.Dict)
     space = plain_space(observation_space)
     if isinstance(space, spaces.Dict):
-        if policy not in ("auto", "MultiInputPolicy"):
-            raise ValueError(f"policy={policy!r} was given for the Dict observations {space}. Use 'MultiInputPolicy'.")
-        return MultiInputPolicy
-    if policy == "MultiInputPolicy":
-        raise ValueError(
-            f"policy='MultiInputPolicy' was given for the observations {space}. Use 'MlpPolicy' or 'auto'."
-        )
+        if policy not in ("auto", multi_input):
+            raise ValueError(f"policy={policy!r} was given for the Dict observations {space}. Use {multi_input!r}.")
+        return aliases[multi_input]
+    if policy == multi_input:
+        raise ValueError(f"policy={multi_input!r} was given for the observations {space}. Use {vectors!r} or 'auto'.")
     if policy == "auto":
-        return CnnPolicy if is_image_space(space) else MlpPolicy
-    return POLICY_ALIASES[policy]
+        return aliases[images if is_image_space(space) else vectors]
+    return aliases[policy]
 
 
 def column_arguments(

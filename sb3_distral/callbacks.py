@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv, sync_envs_normalization
 
 from sb3_distral import objective
 from sb3_distral.evaluation import DistilledPredictor, evaluate_tasks
-from sb3_distral.policies import ActionStep, log_policy
+from sb3_distral.policies import ActionStep
 from sb3_distral.vec_env import Tasks, as_task_vec_env
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class DistillationCallback(BaseCallback):
             self._distill(observations)
         if self.alternating:
             with th.no_grad():
-                self.distilled_log_policy = log_policy(policy.distilled_policy, observations)
+                self.distilled_log_policy = policy.distilled_log_policy(observations, self.model.rollout_memory())
 
     def _distill(self, observations: Any) -> None:
         if not self.alternating:
@@ -96,13 +96,13 @@ class DistillationCallback(BaseCallback):
     def _loss(self, observations: Any) -> th.Tensor:
         policy, costs = self.model.policy, self.model.costs
         tasks, task_log_policy = self._rows("tasks"), self._rows("task_log_policy")
-        self.distilled_log_policy = log_policy(policy.distilled_policy, observations)
+        self.distilled_log_policy = policy.distilled_log_policy(observations, self.model.rollout_memory())
         kl_cost = costs.kl.to(tasks.device)[tasks]
         rows = objective.distillation_loss(task_log_policy, self.distilled_log_policy, kl_cost)
         if self.value_l2_coef > 0:
+            _, values = policy.evaluate_distilled(observations, self.model.rollout_memory())
             task_values = th.as_tensor(self.model.rollout_buffer.values.T, device=rows.device).flatten()
-            distilled_values = policy.distilled_policy.predict_values(observations).flatten()
-            rows = rows + self.value_l2_coef * (distilled_values - task_values).square()
+            rows = rows + self.value_l2_coef * (values.flatten() - task_values).square()
         return objective.sum_of_task_means(rows, tasks, policy.n_tasks)
 
     def _observations(self) -> Any:

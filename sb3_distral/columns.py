@@ -62,6 +62,15 @@ class TaskLayout(NamedTuple):
         """
         return rows if self.order is None else rows[self.order]
 
+    def unsort(self, sorted_rows: th.Tensor) -> th.Tensor:
+        """
+        Inverse of :meth:`sort`.
+
+        :param sorted_rows: Rows in order of task
+        :return: The rows in the order in which they came
+        """
+        return sorted_rows if self.order is None else th.empty_like(sorted_rows).index_copy(0, self.order, sorted_rows)
+
     def pad(self, sorted_rows: th.Tensor) -> th.Tensor:
         """
         :param sorted_rows: Rows in order of task, shape (batch, features)
@@ -180,13 +189,13 @@ class TaskFeatures(nn.Module):
         """
         :param observations: Preprocessed plain observations of a batch
         :param layout: Where its rows belong
-        :return: Features, padded by task, shape (n_tasks, n_rows, features)
+        :return: Features in order of task, shape (batch, features)
         """
         if len(self.extractors) == 1:
-            return layout.pad(layout.sort(self.extractors[0](observations)))
+            return layout.sort(self.extractors[0](observations))
         order = layout.sort(th.arange(len(layout.tasks), device=layout.tasks.device))
         chunks = zip(self.extractors, th.split(order, layout.counts), strict=True)
-        return layout.pad(th.cat([own(select_rows(observations, rows)) for own, rows in chunks if len(rows) > 0]))
+        return th.cat([own(select_rows(observations, rows)) for own, rows in chunks if len(rows) > 0])
 
 
 def select_rows(observations: PyTorchObs, rows: th.Tensor) -> PyTorchObs:
@@ -220,13 +229,15 @@ class TaskColumns(nn.Module):
         actors = [column.mlp_extractor.policy_net for column in columns]
         critics = [column.mlp_extractor.value_net for column in columns]
         # Actors and critics of equal shape are 2 n networks, evaluated together.
-        self.paired = self.value_features_extractor is self.features_extractor and same_shape(actors[0], critics[0])
+        is_shared = self.value_features_extractor is self.features_extractor
+        self.paired = is_shared and has_state(actors[0]) and same_shape(actors[0], critics[0])
         self.actors = stack_modules(actors + critics if self.paired else actors)
         self.critics = nn.Identity() if self.paired else stack_modules(critics)
         self.action_net = stack_modules([column.action_net for column in columns])
         self.value_net = stack_modules([column.value_net for column in columns])
         self._sort_parameters()
-        self._last_layout: TaskLayout | None = None
+        # By number of rows: steps, updates and single rows take turns.
+        self._layouts: dict[int, TaskLayout] = {}
 
     def forward(self, observations: PyTorchObs, tasks: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
         """
@@ -235,12 +246,17 @@ class TaskColumns(nn.Module):
         :return: Logits f, shape (batch, n_actions), and values, shape (batch, 1)
         """
         layout = self._layout(tasks)
-        features = self.features_extractor(observations, layout)
+        features = layout.pad(self.features_extractor(observations, layout))
+        is_shared = self.value_features_extractor is self.features_extractor
+        value_features = features if is_shared else layout.pad(self.value_features_extractor(observations, layout))
+        return self._read_out(features, value_features, layout)
+
+    def _read_out(
+        self, features: th.Tensor, value_features: th.Tensor, layout: TaskLayout
+    ) -> tuple[th.Tensor, th.Tensor]:
         if self.paired:
             actor, critic = self.actors(features.repeat(2, 1, 1)).split(self.n_tasks)
         else:
-            is_shared = self.value_features_extractor is self.features_extractor
-            value_features = features if is_shared else self.value_features_extractor(observations, layout)
             actor, critic = self.actors(features), self.critics(value_features)
         return layout.unpad(self.action_net(actor)), layout.unpad(self.value_net(critic))
 
@@ -251,15 +267,15 @@ class TaskColumns(nn.Module):
         :return: Values, shape (batch, 1)
         """
         layout = self._layout(tasks)
-        features = self.value_features_extractor(observations, layout)
+        features = layout.pad(self.value_features_extractor(observations, layout))
         critic = self.actors(features.repeat(2, 1, 1))[self.n_tasks :] if self.paired else self.critics(features)
         return layout.unpad(self.value_net(critic))
 
     def _layout(self, tasks: th.Tensor) -> TaskLayout:
-        # The steps of a roll-out have the same rows.
-        layout = self._last_layout
+        # The steps of a roll-out have the same rows, and so have its updates.
+        layout = self._layouts.get(len(tasks))
         if layout is None or layout.tasks.device != tasks.device or not th.equal(tasks, layout.tasks):
-            layout = self._last_layout = TaskLayout.of(tasks.clone(), self.n_tasks)
+            layout = self._layouts[len(tasks)] = TaskLayout.of(tasks.clone(), self.n_tasks)
         return layout
 
     def copy_column(self, task: int, column: ActorCriticPolicy) -> None:

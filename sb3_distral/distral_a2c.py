@@ -10,6 +10,7 @@ import numpy as np
 import torch as th
 from gymnasium import spaces
 from stable_baselines3 import A2C
+from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.save_util import load_from_zip_file
@@ -26,6 +27,7 @@ from sb3_distral.arguments import (
     complete_a2c_arguments,
     parse_env_and_policy,
 )
+from sb3_distral.buffers import TaskRolloutBuffer
 from sb3_distral.callbacks import DistillationCallback, record_of_task
 from sb3_distral.checkpoint import atomic_write, env_state, random_state, set_env_state, set_random_state
 from sb3_distral.costs import Costs, CostSchedule, TaskCoefficient, in_task_order
@@ -69,6 +71,7 @@ class DistralA2C(A2C):
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = POLICY_ALIASES
+    own_rollout_buffer_class: ClassVar[type[RolloutBuffer]] = TaskRolloutBuffer
     policy: DistralPolicy  # type: ignore[assignment]
     env: RegularizedReward | None
     costs: Costs
@@ -90,13 +93,14 @@ class DistralA2C(A2C):
         _init_setup_model: bool = True,
         **a2c_arguments: Unpack[A2CArguments],
     ):
-        arguments = complete_a2c_arguments(a2c_arguments)
+        arguments = complete_a2c_arguments(a2c_arguments, self.own_rollout_buffer_class)
         task_env = None
         if env is not None or _init_setup_model:
-            env, policy = parse_env_and_policy(env, policy)
+            env, policy = parse_env_and_policy(env, policy, self.policy_aliases)
             task_env = self._wrap_env(as_task_vec_env(env, n_envs_per_task), arguments.get("verbose", 0))
+        space = None if task_env is None else task_env.observation_space
         super().__init__(
-            choose_policy_class(policy, None if task_env is None else task_env.observation_space),  # type: ignore[arg-type]
+            choose_policy_class(policy, space, self.policy_aliases),  # type: ignore[arg-type]
             task_env,  # type: ignore[arg-type]
             policy_kwargs=column_arguments(policy_kwargs, architecture, distilled_weight),
             _init_setup_model=False,
@@ -204,9 +208,12 @@ class DistralA2C(A2C):
                 "or alpha=1."
             )
         self.policy.set_distilled_weights(self.costs.alpha)
-        self.policy.evaluates_distilled = bool(self.costs.kl.any())
+        self.policy.evaluates_distilled = self._needs_distilled()
         if self.env is not None:
             self.env.set_costs(self.costs.kl, self.costs.entropy)
+
+    def _needs_distilled(self) -> bool:
+        return bool(self.costs.kl.any())
 
     def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
         callbacks = callback if isinstance(callback, list) else [] if callback is None else [callback]
@@ -256,12 +263,21 @@ class DistralA2C(A2C):
         :param kwargs: As A2C
         :return: Whether the roll-out is complete
         """
+        self._follow_cost_schedules()
+        return super().collect_rollouts(*args, **kwargs)
+
+    def _follow_cost_schedules(self) -> None:
         if not self._cost_schedule.is_constant:
             # Stable-Baselines3 updates the progress after a roll-out; a new call of learn may have moved its end.
             self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
             self._cost_progress = self._current_progress_remaining
             self._update_costs()
-        return super().collect_rollouts(*args, **kwargs)
+
+    def rollout_memory(self) -> Any:
+        """
+        :return: What recurrent columns remembered when the roll-out began, anew at each call; ``None``, these have none
+        """
+        return None
 
     def train(self) -> None:
         """Add the policy gradients of (9) and (10) to the loss that the distillation left; one step takes both."""
@@ -293,13 +309,15 @@ class DistralA2C(A2C):
         """
         observations, actions = rollout_data.observations, rollout_data.actions.long().flatten()
         plain, tasks = self.policy.split(observations)
-        evaluation = self.policy.evaluate_actions(observations, actions, self._distillation.distilled_log_policy)
+        distilled_log_policy = self._distillation.distilled_log_policy
+        evaluation = self.policy.evaluate_actions(observations, actions, distilled_log_policy, self.rollout_memory())
         values, log_prob, entropy = evaluation
         values, advantages, transfer = values.flatten(), rollout_data.advantages, th.zeros_like(log_prob)
         if self.normalize_advantage:
             advantages = objective.normalize_by_task(advantages, tasks, self.n_tasks)
         if self.value_l2_coef > 0 and self.policy.task_columns is not None:
-            transfer = (values - self.distilled_policy.predict_values(plain).flatten().detach()).square()
+            _, distilled_values = self.policy.evaluate_distilled(plain, self.rollout_memory())
+            transfer = (values - distilled_values.flatten().detach()).square()
         if self.ent_coef == 0:
             # Logged only.
             entropy = entropy.detach()
@@ -463,5 +481,9 @@ class DistralA2C(A2C):
         except ValueError:
             # Another environment, or one whose place is not known: it is reset, as Stable-Baselines3 does.
             return
+        self._go_on_from(state)
+
+    def _go_on_from(self, state: dict[str, Any]) -> None:
+        assert self.env is not None
         self.env.last_observations, self.env.last_dones = state["observations"], state["dones"]
         self._last_obs, self._last_episode_starts = state["observations"], state["dones"]

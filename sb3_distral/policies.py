@@ -139,6 +139,8 @@ class DistralPolicy(BasePolicy):
     """
 
     column_class: ClassVar[type[ActorCriticPolicy]] = ActorCriticPolicy
+    task_columns_class: ClassVar[type[TaskColumns]] = TaskColumns
+    task_policy_class: ClassVar[type[TaskPolicy]] = TaskPolicy
     observation_space: spaces.Dict
     distilled_weights: th.Tensor
 
@@ -177,7 +179,7 @@ class DistralPolicy(BasePolicy):
         # Task columns first: the first task then starts from the weights that A2C has with the same seed.
         self.task_columns: TaskColumns | None = None
         if self.architecture != "shared":
-            self.task_columns = TaskColumns([self._make_column(lr_schedule) for _ in range(self.n_tasks)])
+            self.task_columns = self.task_columns_class([self._make_column(lr_schedule) for _ in range(self.n_tasks)])
         self.distilled_policy = self._make_column(lr_schedule)
         self.optimizer_class = self.distilled_policy.optimizer_class
         self.optimizer_kwargs = self.distilled_policy.optimizer_kwargs
@@ -188,7 +190,7 @@ class DistralPolicy(BasePolicy):
         return self.column_class(*arguments, **self.column_kwargs)
 
     def _make_two_columns(self, distilled_weight: float) -> TaskPolicy:
-        return TaskPolicy(
+        return self.task_policy_class(
             self.plain_observation_space,
             self.action_space,  # type: ignore[arg-type]
             self.column_class,
@@ -246,7 +248,11 @@ class DistralPolicy(BasePolicy):
         return plain_observation(obs), obs[TASK_KEY].long().flatten()
 
     def evaluate_policies(
-        self, obs: dict[str, th.Tensor], with_distilled: bool, distilled_log_policy: th.Tensor | None = None
+        self,
+        obs: dict[str, th.Tensor],
+        with_distilled: bool,
+        distilled_log_policy: th.Tensor | None = None,
+        memory: Any = None,
     ) -> tuple[th.Tensor, th.Tensor | None, th.Tensor]:
         """
         Evaluate the policy of each row's task, and π0 where it is asked for or a part of the task policies.
@@ -254,20 +260,42 @@ class DistralPolicy(BasePolicy):
         :param obs: A batch of observations with a task
         :param with_distilled: Whether log π0 is wanted although the task policies do not contain it
         :param distilled_log_policy: log π0 of the same rows, where it has been evaluated already
+        :param memory: What recurrent columns remember; these have none
         :return: log πi(·|s), log π0(·|s) or ``None``, both (batch, n_actions), and values Vi(s), (batch, 1)
         """
         plain, tasks = self.split(obs)
         if self.task_columns is None:
-            shared, values = log_policy_and_values(self.distilled_policy, plain)
+            shared, values = self.evaluate_distilled(plain, memory)
             return shared, shared, values
-        logits, values = self.task_columns(self._preprocess(plain), tasks)
+        logits, values = self._evaluate_task_columns(self._preprocess(plain), tasks, memory)
         if self.architecture == "one_column":
-            distilled = log_policy(self.distilled_policy, plain) if with_distilled else None
+            distilled = self.distilled_log_policy(plain, memory) if with_distilled else None
             return th.log_softmax(logits, dim=-1), distilled, values
         prior = distilled_log_policy
         if prior is None:
-            prior = log_policy(self.distilled_policy, plain)
+            prior = self.distilled_log_policy(plain, memory)
         return objective.task_log_policy(prior, logits, self.distilled_weights[tasks].unsqueeze(1)), prior, values
+
+    def distilled_log_policy(self, plain: PyTorchObs, memory: Any = None) -> th.Tensor:
+        """
+        :param plain: A batch of plain observations
+        :param memory: What recurrent columns remember
+        :return: log π0(·|s), shape (batch, n_actions)
+        """
+        return log_policy(self.distilled_policy, plain)
+
+    def evaluate_distilled(self, plain: PyTorchObs, memory: Any = None) -> tuple[th.Tensor, th.Tensor]:
+        """
+        :param plain: A batch of plain observations
+        :param memory: What recurrent columns remember
+        :return: log π0(·|s), shape (batch, n_actions), and V0(s), shape (batch, 1)
+        """
+        return log_policy_and_values(self.distilled_policy, plain)
+
+    def _evaluate_task_columns(self, plain: Any, tasks: th.Tensor, memory: Any) -> tuple[th.Tensor, th.Tensor]:
+        assert self.task_columns is not None
+        logits, values = self.task_columns(plain, tasks)
+        return logits, values
 
     def forward(self, obs: dict[str, th.Tensor], deterministic: bool = False) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         """
@@ -277,7 +305,13 @@ class DistralPolicy(BasePolicy):
         :param deterministic: Whether to take the likeliest action
         :return: Actions (batch,), values (batch, 1) and log-probabilities of the actions (batch,)
         """
-        task_log_policy, distilled_log_policy, values = self.evaluate_policies(obs, self.evaluates_distilled)
+        return self._act(obs, deterministic)
+
+    def _act(
+        self, obs: dict[str, th.Tensor], deterministic: bool, memory: Any = None
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        evaluation = self.evaluate_policies(obs, self.evaluates_distilled, memory=memory)
+        task_log_policy, distilled_log_policy, values = evaluation
         if deterministic:
             actions = task_log_policy.argmax(dim=1)
         else:
@@ -287,15 +321,20 @@ class DistralPolicy(BasePolicy):
         return actions, values, log_prob
 
     def evaluate_actions(
-        self, obs: dict[str, th.Tensor], actions: th.Tensor, distilled_log_policy: th.Tensor | None = None
+        self,
+        obs: dict[str, th.Tensor],
+        actions: th.Tensor,
+        distilled_log_policy: th.Tensor | None = None,
+        memory: Any = None,
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         """
         :param obs: A batch of observations with a task
         :param actions: Actions, shape (batch,)
         :param distilled_log_policy: log π0 of the same rows, where it has been evaluated already
+        :param memory: What recurrent columns remember; these have none
         :return: Values (batch, 1), log-probabilities of the actions (batch,) and entropies (batch,)
         """
-        task_log_policy, _, values = self.evaluate_policies(obs, False, distilled_log_policy)
+        task_log_policy, _, values = self.evaluate_policies(obs, False, distilled_log_policy, memory)
         log_prob = task_log_policy.gather(1, actions.unsqueeze(1)).squeeze(1)
         return values, log_prob, objective.entropy(task_log_policy)
 
@@ -323,7 +362,7 @@ class DistralPolicy(BasePolicy):
         :param observation: One observation or a batch
         :param args: As :meth:`stable_baselines3.common.policies.BasePolicy.predict`
         :param kwargs: As :meth:`stable_baselines3.common.policies.BasePolicy.predict`
-        :return: Actions and the state, which is ``None``
+        :return: Actions and the state, which is ``None`` where columns have no memory
         """
         if isinstance(observation, dict) and TASK_KEY in observation:
             tasks = np.asarray(observation[TASK_KEY])
@@ -331,8 +370,11 @@ class DistralPolicy(BasePolicy):
                 raise ValueError(
                     f"The observation names the tasks {tasks.tolist()}; expected integers below {self.n_tasks}."
                 )
-            return super().predict(observation, *args, **kwargs)
+            return self._predict_task(observation, *args, **kwargs)
         return self.distilled_policy.predict(observation, *args, **kwargs)
+
+    def _predict_task(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        return super().predict(*args, **kwargs)
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         assert isinstance(observation, dict)

@@ -31,6 +31,7 @@ from torch import nn
 
 from sb3_distral.arguments import choose_policy_class
 from sb3_distral.policies import (
+    POLICY_ALIASES,
     Architecture,
     CnnPolicy,
     DistralPolicy,
@@ -399,8 +400,10 @@ def test_aliases_and_classes_are_taken_in_either_order_of_arguments():
 def test_a_policy_that_does_not_fit_is_refused():
     dicts = with_task_space(DICT, 2)
     with pytest.raises(ValueError, match="Use 'MultiInputPolicy'"):
-        choose_policy_class("MlpPolicy", dicts)
+        choose_policy_class("MlpPolicy", dicts, POLICY_ALIASES)
+    with pytest.raises(ValueError, match=r"'MlpLstmPolicy' is unknown.*RecurrentDistralA2C"):
+        choose_policy_class("MlpLstmPolicy", dicts, POLICY_ALIASES)
     with pytest.raises(ValueError, match="policy='LinearPolicy' is unknown"):
-        choose_policy_class("LinearPolicy", dicts)
+        choose_policy_class("LinearPolicy", dicts, POLICY_ALIASES)
     with pytest.raises(ValueError, match="is unknown"):
-        choose_policy_class(ActorCriticPolicy, dicts)
+        choose_policy_class(ActorCriticPolicy, dicts, POLICY_ALIASES)

@@ -1,0 +1,71 @@
+"""What LSTM columns remember, and how they run over sequences in which episodes begin."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch as th
+from torch import nn
+
+#: Hidden and cell states, shape (n_layers, n_sequences, hidden_size) each
+State = tuple[th.Tensor, th.Tensor]
+
+
+@dataclass
+class Memory:
+    """
+    States of the LSTMs of π0 and of the rows' tasks; columns that run over a batch leave their states after it here.
+
+    A batch holds ``n_sequences`` sequences of equal length, one after the other.
+
+    :param distilled: State of π0 before the batch
+    :param task: State of the task columns before it; without layers where there are none
+    :param episode_starts: 1 where a row is the first of its episode, shape (n_sequences * n_steps,)
+    """
+
+    distilled: State
+    task: State
+    episode_starts: th.Tensor
+
+    @classmethod
+    def of(cls, state: State, episode_starts: th.Tensor, n_layers: int) -> "Memory":
+        """
+        :param state: States of both, those of π0 first, as :attr:`state` gives them
+        :param episode_starts: As above
+        :param n_layers: Layers of the LSTM of one column
+        :return: The memory
+        """
+        hidden, cell = state
+        return cls((hidden[:n_layers], cell[:n_layers]), (hidden[n_layers:], cell[n_layers:]), episode_starts)
+
+    @property
+    def state(self) -> State:
+        """States of both after the batch, in the form in which sb3-contrib's loop and buffer carry them."""
+        hidden, cell = zip(self.distilled, self.task, strict=True)
+        return th.cat(hidden), th.cat(cell)
+
+
+def run_episodes(lstm: nn.LSTM, rows: th.Tensor, state: State, episode_starts: th.Tensor) -> tuple[th.Tensor, State]:
+    """
+    Run an LSTM over sequences, with zeros as its state where an episode begins.
+
+    The sequences are cut where any of them begins an episode; between the cuts they run as wholes.
+
+    :param lstm: The LSTM
+    :param rows: Inputs of one sequence after the other, shape (n_sequences * n_steps, n_features)
+    :param state: State before the first step
+    :param episode_starts: 1 where a row is the first of its episode, shape (n_sequences * n_steps,)
+    :return: Outputs, shape (n_sequences * n_steps, hidden_size), and the state after the last step
+    """
+    n_sequences = state[0].shape[1]
+    inputs = rows.view(n_sequences, -1, rows.shape[1]).transpose(0, 1)
+    starts = episode_starts.view(n_sequences, -1).t()
+    begins = starts.any(dim=1).tolist()
+    cuts = [step for step in range(len(begins)) if step == 0 or begins[step]] + [len(begins)]
+    outputs = []
+    for begin, end in pairwise(cuts):
+        if begins[begin]:
+            goes_on = 1.0 - starts[begin].unsqueeze(1)
+            state = (goes_on * state[0], goes_on * state[1])
+        output, state = lstm(inputs[begin:end], state)
+        outputs.append(output)
+    return th.cat(outputs).transpose(0, 1).flatten(0, 1), state
