@@ -53,8 +53,8 @@ def complete_a2c_arguments(arguments: A2CArguments, rollout_buffer_class: type[R
         raise TypeError(f"DistralA2C got the unknown arguments {unknown}. See help(DistralA2C) and help(A2C).")
     if arguments.get("rollout_buffer_class") is not None:
         raise ValueError(
-            f"rollout_buffer_class was given, but DistralA2C needs its own {rollout_buffer_class.__name__}, which keeps "
-            "the rows of each task together. Leave it out; rollout_buffer_kwargs may be given."
+            f"rollout_buffer_class was given, but DistralA2C needs its own {rollout_buffer_class.__name__}, which "
+            "keeps the rows of each task together. Leave it out; rollout_buffer_kwargs may be given."
         )
     return {**arguments, "rollout_buffer_class": rollout_buffer_class}
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sb3_distral.experiments.results import AlgorithmResults
 
 Array = npt.NDArray[np.float64]
-N_RESAMPLES = 2000
+N_RESAMPLES = 4000
 #: The same for the intervals by rliable, which is slower.
 N_RLIABLE_RESAMPLES = 1000
 
@@ -150,17 +150,31 @@ def measured(measure: Measure, results: AlgorithmResults) -> float:
     return float(np.ma.filled(values.mean(), np.nan))
 
 
-def interval(samples: Array) -> tuple[float, float]:
+def interval(value: float, samples: Array, n_comparisons: int = 1) -> tuple[float, float]:
     """
+    What the percentile and the basic interval of a bootstrap cover together.
+
+    The best of several settings is better in a resample than it is, the more so the more settings are level or noisy.
+    Percentiles of the resamples take that for a result: they told an algorithm with nine level and noisy settings from
+    one with a single best setting in 94 % of all studies although the best settings were alike. The basic interval (as
+    far from the value, to the other side) corrects too much at times; what both decide was wrong in 5 to 7 %.
+
+    :param value: The value
     :param samples: Values in the resamples
-    :return: Ends of the 95 % percentile interval
+    :param n_comparisons: Intervals that are to hold together with 95 % (Bonferroni)
+    :return: Ends of the 95 % interval
     """
-    low, high = np.quantile(samples, [0.025, 0.975])
-    return float(low), float(high)
+    low, high = np.quantile(samples, [0.025 / n_comparisons, 1 - 0.025 / n_comparisons])
+    return float(min(low, 2 * value - high)), float(max(high, 2 * value - low))
 
 
 def compare(
-    measure: Measure, first: AlgorithmResults, second: AlgorithmResults, is_ratio: bool = False, seed: int = 0
+    measure: Measure,
+    first: AlgorithmResults,
+    second: AlgorithmResults,
+    is_ratio: bool = False,
+    n_comparisons: int = 1,
+    seed: int = 0,
 ) -> Estimate:
     """
     Compare two algorithms; the interval is NaN if runs are missing or there is but one seed.
@@ -169,6 +183,7 @@ def compare(
     :param first: Results of one algorithm
     :param second: Results of the other
     :param is_ratio: Whether to divide and not to subtract
+    :param n_comparisons: Intervals that are to hold together with 95 %
     :param seed: Seed of the bootstrap
     :return: first - second, or first / second
     """
@@ -177,7 +192,8 @@ def compare(
     if not (first.has_intervals and second.has_intervals):
         return Estimate(value, np.nan, np.nan)
     generator = np.random.default_rng(seed)
-    return Estimate(value, *interval(join(*(resampled(measure, own, generator) for own in (first, second)))))
+    samples = join(*(resampled(measure, own, generator) for own in (first, second)))
+    return Estimate(value, *interval(value, samples, n_comparisons))
 
 
 def curve(curves: Array, setting: int) -> tuple[Array, Array]:

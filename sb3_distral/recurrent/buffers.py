@@ -15,9 +15,9 @@ class RecurrentTaskRolloutBuffer(RecurrentDictRolloutBuffer):
     """
     A recurrent roll-out buffer that gives one whole sequence for each sub-environment, in their order.
 
-    sb3-contrib's starts a padded sequence wherever an episode begins, at a random place in the roll-out, from a state
-    that was kept for every step. Here an episode that begins resets the LSTM inside the sequence: nothing is padded, the
-    rows come in order of task, and the state before the first step is all that is kept.
+    sb3-contrib's starts a padded sequence wherever an episode begins, from a state that was kept for every step, and
+    cuts one at a random place. Here an episode that begins resets the LSTM inside the sequence: nothing is padded or
+    cut, the rows come in order of task, and the state before the first step is all that is kept.
 
     :param buffer_size: Steps of a roll-out
     :param args: As :class:`RecurrentDictRolloutBuffer`, without the shape of the states

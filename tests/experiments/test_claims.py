@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from sb3_distral.experiments.claims import CLAIMS, judge, verdict, write_claims
+from sb3_distral.experiments.claims import CLAIMS, Comparison, judge, verdict, write_claims
 from sb3_distral.experiments.results import StudyResults, read_results
+from sb3_distral.experiments.statistics import Estimate
 from sb3_distral.experiments.study import FIGURE_4, Run
 from tests.experiments.synthetic import AS_IN_THE_PAPER, made_up, write_study_of
 
@@ -57,6 +58,23 @@ def test_claims_are_undecided_while_runs_are_missing(tmp_path: Path) -> None:
     assert set(found.values()) == {"undecided"}
     pairs = judge(CLAIMS["grid-mazes"][0], results)
     assert {pair.verdict for pair in pairs if "KL_1col" not in pair.pair} == {"holds"}
+
+
+@pytest.mark.parametrize("refutes, expected", [(False, "undecided"), (True, "does not hold")])
+def test_a_pair_refutes_a_claim_only_beyond_what_chance_does_to_so_many(refutes: bool, expected: str) -> None:
+    claim = CLAIMS["grid-mazes"][0]
+    pair = Comparison(claim, claim.pairs[0], (1.0, 2.0), Estimate(-1.0, -1.9, -0.1), "does not hold", refutes)
+    assert verdict([pair, pair._replace(verdict="holds", refutes=False)]) == expected
+
+
+def test_the_more_pairs_a_claim_has_the_wider_are_the_intervals_that_refute_it(tmp_path: Path) -> None:
+    """A difference that refutes a claim of one pair need not refute one of twelve."""
+    levels = dict.fromkeys(AS_IN_THE_PAPER, (8.0, 0.4)) | {"A3C": (9.5, 0.4)}
+    results, claim = study_with(tmp_path, levels=levels, noise=1.0), CLAIMS["grid-mazes"][1]
+    pair = ("KL+ent_2col", "A3C")
+    assert verdict(judge(claim._replace(pairs=(pair,)), results)) == "does not hold"
+    assert [own.verdict for own in judge(claim, results) if own.pair == pair] == ["does not hold"]
+    assert verdict(judge(claim, results)) == "undecided"
 
 
 def test_table_of_claims(tmp_path: Path) -> None:

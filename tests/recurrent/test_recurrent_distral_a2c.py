@@ -13,7 +13,7 @@ from helpers import (
     table_tasks,
 )
 from sb3_contrib import RecurrentPPO
-from stable_baselines3.common.callbacks import CheckpointCallback
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv
 
@@ -135,7 +135,8 @@ def test_a_truncated_episode_is_continued_by_the_value_of_its_last_state():
     last = env.step(int(model.rollout_buffer.actions[-1, 0, 0]))[0]
     sequence = th.tensor(np.concatenate([states, [last]]))
     zeros = (th.zeros(1, 1, HIDDEN_SIZE), th.zeros(1, 1, HIDDEN_SIZE))
-    values = evaluate_column(column, sequence, zeros, th.zeros(4))[1]
+    with th.no_grad():
+        values = evaluate_column(column, sequence, zeros, th.zeros(4))[1]
     assert rewards[:2].tolist() == [0.0, 0.0]
     assert rewards[2] == pytest.approx(model.gamma * float(values[-1]), rel=1e-4)
 
@@ -178,6 +179,10 @@ def test_rows_of_two_tasks_do_not_mix():
 # Resumption
 
 
+def mazes():
+    return sb3_distral.tasks.make("grid-mazes", 2, seed=5, n_tasks=2)
+
+
 def state_of(model):
     return copied_parameters(model.policy), model.policy.last_state
 
@@ -189,9 +194,6 @@ def assert_equal_states(first, second):
 
 
 def test_a_loaded_model_goes_on_as_if_never_stopped(tmp_path):
-    def mazes():
-        return sb3_distral.tasks.make("grid-mazes", 2, seed=5, n_tasks=2)
-
     straight = recurrent(mazes(), n_steps=8, **COSTS)
     straight.learn(10 * 32)
     straight.save(tmp_path / "half")
@@ -202,31 +204,29 @@ def test_a_loaded_model_goes_on_as_if_never_stopped(tmp_path):
     assert_equal_states(state_of(resumed), state_of(straight))
 
 
+class SavesAt(BaseCallback):
+    """Saves after a number of steps of all sub-environments, and keeps what the columns remembered then."""
+
+    def __init__(self, n_calls, path):
+        super().__init__()
+        self.save_at, self.path = n_calls, path
+
+    def _on_step(self):
+        if self.n_calls == self.save_at:
+            self.model.save(self.path)
+            self.state = [part.clone() for part in self.model.policy.last_state]
+            self.one_behind = [part.clone() for part in self.model._last_lstm_states.pi]
+        return True
+
+
 def test_a_save_amid_a_roll_out_holds_the_state_after_the_last_step(tmp_path):
-    env = sb3_distral.tasks.make("grid-mazes", 2, seed=5, n_tasks=2)
-    model = recurrent(env, n_steps=8, **COSTS)
-    model.learn(32 * 2, callback=CheckpointCallback(11, str(tmp_path)))
-    checkpoint = next(tmp_path.glob("*_44_steps.zip"))
-    loaded = RecurrentDistralA2C.load(checkpoint, env=sb3_distral.tasks.make("grid-mazes", 2, seed=5, n_tasks=2))
-    # Step 11 is the third of the second roll-out; its parameters are those with which the roll-out began.
-    steps = model._distillation.steps
-    assert len(steps) == 8
-    assert loaded._last_lstm_states.pi[0].abs().sum() > 0
-    again = recurrent(env, n_steps=8, **COSTS)
-    again.policy.load_state_dict(loaded.policy.state_dict())
-    observations = loaded._last_obs
-    _, expected = loaded.predict(
-        observations,
-        state=tuple(part.numpy() for part in loaded._last_lstm_states.pi),
-        episode_start=loaded._last_episode_starts,
-    )
-    roll_out(loaded, prepare_without_reset(loaded))
-    assert loaded.rollout_buffer.first_state[0].shape == (2, 4, HIDDEN_SIZE)
-    assert expected[0].shape == (2, 4, HIDDEN_SIZE)
-
-
-def prepare_without_reset(model):
-    return model._setup_learn(10**6, None, reset_num_timesteps=False)[1]
+    model = recurrent(mazes(), n_steps=8, **COSTS)
+    callback = SavesAt(11, tmp_path / "amid")
+    model.learn(2 * 32, callback=callback)
+    loaded = RecurrentDistralA2C.load(tmp_path / "amid", env=mazes())
+    assert loaded._last_obs is not None
+    assert all(th.equal(own, other) for own, other in zip(loaded._last_lstm_states.pi, callback.state, strict=True))
+    assert not th.equal(callback.state[0], callback.one_behind[0])
 
 
 def test_a_model_without_environment_predicts_with_memory(tmp_path):
