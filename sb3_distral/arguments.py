@@ -10,7 +10,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.type_aliases import Schedule
 
-from sb3_distral.policies import Architecture
+from sb3_distral.policies import Architecture, DistralPolicy
 from sb3_distral.task_observation import plain_space
 
 PolicyAliases = Mapping[str, type[BasePolicy]]
@@ -101,7 +101,8 @@ def choose_policy_class(
     :raises ValueError: If the policy is unknown or does not fit the observations
     """
     vectors, images, multi_input = aliases
-    if isinstance(policy, type) and issubclass(policy, aliases[vectors]):
+    if isinstance(policy, type) and issubclass(policy, DistralPolicy):
+        check_memory(policy, aliases)
         return policy
     if not isinstance(policy, str) or policy not in ("auto", *aliases):
         raise ValueError(
@@ -120,6 +121,21 @@ def choose_policy_class(
     if policy == "auto":
         return aliases[images if is_image_space(space) else vectors]
     return aliases[policy]
+
+
+def check_memory(policy_class: type[DistralPolicy], aliases: PolicyAliases) -> None:
+    """
+    :param policy_class: Class of a policy
+    :param aliases: The algorithm's policies by name
+    :raises ValueError: If it has an LSTM and the algorithm's have none, or the other way round
+    """
+    own: Any = next(iter(aliases.values()))
+    if policy_class.is_recurrent != own.is_recurrent:
+        algorithm = "RecurrentDistralA2C" if policy_class.is_recurrent else "DistralA2C"
+        raise ValueError(
+            f"{policy_class.__name__} was given, by the policy argument or by a saved model; expected a subclass of "
+            f"{own.__name__}. Use {algorithm} with it."
+        )
 
 
 def column_arguments(

@@ -22,6 +22,7 @@ from typing_extensions import Unpack
 from sb3_distral import objective
 from sb3_distral.arguments import (
     A2CArguments,
+    check_memory,
     choose_policy_class,
     column_arguments,
     complete_a2c_arguments,
@@ -162,6 +163,8 @@ class DistralA2C(A2C):
         return RegularizedReward(venv)
 
     def _setup_model(self) -> None:
+        # A saved model comes with the class of its policy.
+        check_memory(self.policy_class, self.policy_aliases)  # type: ignore[arg-type]
         # By position, so that tasks may get other names later.
         self.alpha = in_task_order("alpha", self.alpha, self.task_names)
         self.beta = in_task_order("beta", self.beta, self.task_names)

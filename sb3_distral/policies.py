@@ -138,6 +138,7 @@ class DistralPolicy(BasePolicy):
     :raises ValueError: If the architecture is unknown or the weight is none
     """
 
+    is_recurrent: ClassVar[bool] = False
     column_class: ClassVar[type[ActorCriticPolicy]] = ActorCriticPolicy
     task_columns_class: ClassVar[type[TaskColumns]] = TaskColumns
     task_policy_class: ClassVar[type[TaskPolicy]] = TaskPolicy

@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 import torch as th
 from gymnasium import spaces
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecTransposeImage
@@ -106,7 +107,7 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
     (``ent_coef``) is the rest of (1). The task's own reward stays in ``info["task_reward"]``.
 
     :param env: An environment with the spaces of the training tasks; put a ``Monitor`` inside to log its own returns
-    :param distilled_policy: ``model.distilled_policy``, kept fixed
+    :param distilled_policy: ``model.distilled_policy``, kept fixed; a recurrent one remembers the episode
     :param alpha: α, in [0, 1]
     :param beta: β > 0, ``inf`` for no prior
     :raises ValueError: If the spaces are not those of the policy, or α or β are out of range
@@ -134,6 +135,8 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
         self.distilled_policy = distilled_policy
         self.kl_cost = objective.kl_cost(alpha, beta)
         self._observation: Any = None
+        # What the LSTM of a recurrent policy remembers of this episode.
+        self._state: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """
@@ -142,6 +145,9 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
         :return: First observation and its info
         """
         self._observation, info = self.env.reset(seed=seed, options=options)
+        if isinstance(self.distilled_policy, RecurrentActorCriticPolicy):
+            zeros = th.zeros(self.distilled_policy.lstm_hidden_state_shape, device=self.distilled_policy.device)
+            self._state = (zeros, zeros)
         return self._observation, info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -155,10 +161,15 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
         return self._observation, float(reward) + prior, terminated, truncated, info
 
     def _log_prob(self, action: Any) -> float:
+        policy = self.distilled_policy
         with th.no_grad():
-            observation, _ = self.distilled_policy.obs_to_tensor(self._observation)
-            distribution = self.distilled_policy.get_distribution(observation)
-            return float(distribution.log_prob(th.as_tensor(action, device=self.distilled_policy.device)))
+            observation: Any = policy.obs_to_tensor(self._observation)[0]
+            if isinstance(policy, RecurrentActorCriticPolicy):
+                goes_on = th.zeros(1, device=policy.device)
+                distribution, self._state = policy.get_distribution(observation, self._state, goes_on)
+            else:
+                distribution = policy.get_distribution(observation)
+            return float(distribution.log_prob(th.as_tensor(action, device=policy.device)))
 
 
 def as_seen_by_policies(space: spaces.Space[Any]) -> spaces.Space[Any]:

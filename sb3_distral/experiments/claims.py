@@ -185,11 +185,12 @@ def _head(results: StudyResults) -> list[str]:
         "",
         f"`{record['command']}`, {record['date']}, {machine['cores']} cores, {machine['platform']}; {versions}.",
         "",
-        f"Intervals (95 %) are bootstrapped: the seeds of each setting are drawn anew and the best setting is chosen "
-        f"anew, {N_RESAMPLES} times; deviations are widened for the small number of seeds. A pair holds if its interval "
-        "lies on the claimed side, does not hold if it lies on the other, and is undecided otherwise or while runs are "
-        "missing. A claim holds if all its pairs do. It does not hold if one does not, in an interval so much wider "
-        "that all pairs of the claim are in theirs with 95 % (Bonferroni).",
+        "Intervals (95 %) are bootstrapped: the seeds of each setting are drawn anew and the best setting is chosen "
+        f"anew, {N_RESAMPLES} times; deviations are widened for the small number of seeds.",
+        "",
+        "A pair holds if its interval lies on the claimed side, does not hold if it lies on the other, and is "
+        "undecided otherwise or while runs are missing. A claim holds if all its pairs do. It does not hold if one "
+        "does not, in an interval so much wider that all pairs of the claim are in theirs with 95 % (Bonferroni).",
     ]
 
 

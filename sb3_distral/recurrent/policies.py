@@ -76,6 +76,7 @@ class RecurrentDistralPolicy(DistralPolicy):
     are those of :class:`~sb3_distral.recurrent.columns.LstmColumn`.
     """
 
+    is_recurrent: ClassVar[bool] = True
     column_class: ClassVar[type[ActorCriticPolicy]] = LstmColumn
     task_columns_class: ClassVar[type[TaskColumns]] = RecurrentTaskColumns
     task_policy_class: ClassVar[type[TaskPolicy]] = RecurrentTaskPolicy

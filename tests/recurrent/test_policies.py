@@ -7,7 +7,9 @@ from helpers import table_tasks
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.evaluation import evaluate_policy
 
-from sb3_distral import RecurrentDistralA2C, make_task_vec_env
+from sb3_distral import DistralA2C, RecurrentDistralA2C, make_task_vec_env
+from sb3_distral.policies import DistralPolicy
+from sb3_distral.recurrent import RecurrentDistralPolicy
 
 from .models import HIDDEN_SIZE, recurrent
 
@@ -104,3 +106,13 @@ def test_policies_are_saved_and_loaded_alone(model, tmp_path):
 def test_names_of_the_other_algorithms_policies_are_refused():
     with pytest.raises(ValueError, match=r"'MlpPolicy' is unknown.*MlpLstmPolicy.*DistralA2C"):
         RecurrentDistralA2C("MlpPolicy", table_tasks())
+
+
+def test_classes_and_models_of_the_other_algorithm_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"RecurrentDistralPolicy was given.*Use RecurrentDistralA2C"):
+        DistralA2C(table_tasks(), RecurrentDistralPolicy)
+    with pytest.raises(ValueError, match=r"DistralPolicy was given.*Use DistralA2C"):
+        RecurrentDistralA2C(table_tasks(), DistralPolicy)
+    recurrent(table_tasks()).save(tmp_path / "model")
+    with pytest.raises(ValueError, match=r"Use RecurrentDistralA2C"):
+        DistralA2C.load(tmp_path / "model")

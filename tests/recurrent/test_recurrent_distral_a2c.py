@@ -18,7 +18,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import sb3_distral.tasks
-from sb3_distral import DistralA2C, RecurrentDistralA2C, make_task_vec_env
+from sb3_distral import DistilledPriorReward, DistralA2C, RecurrentDistralA2C, make_task_vec_env
 from sb3_distral.recurrent.networks import LstmColumn, evaluate_column
 
 from .models import HIDDEN_SIZE, CueTask, cue_tasks, recurrent
@@ -236,6 +236,23 @@ def test_a_model_without_environment_predicts_with_memory(tmp_path):
     observation = np.ones((1, 3), dtype=np.float32)
     for policy, other in ((loaded, model), (loaded.task_policy(1), model.task_policy(1))):
         assert np.array_equal(policy.predict(observation)[1][0], other.predict(observation)[1][0])
+
+
+def test_a_recurrent_prior_remembers_the_episode_of_the_new_task():
+    """The reward of each step is that under π0 run over the whole episode, which begins anew after a reset."""
+    prior = recurrent(cue_tasks()).distilled_policy
+    env = DistilledPriorReward(CueTask(), prior, alpha=0.5, beta=2.0)
+    for seed in (0, 1):
+        observations, rewards = [env.reset(seed=seed)[0]], []
+        for action in (0, 1, 1, 0):
+            observation, reward, _, _, info = env.step(action)
+            observations.append(observation)
+            rewards.append(reward - info["task_reward"])
+        zeros = (th.zeros(1, 1, HIDDEN_SIZE), th.zeros(1, 1, HIDDEN_SIZE))
+        with th.no_grad():
+            log_policy, _, _ = evaluate_column(prior, th.tensor(np.array(observations[:4])), zeros, th.zeros(4))
+        expected = 0.25 * log_policy[range(4), [0, 1, 1, 0]]
+        np.testing.assert_allclose(rewards, expected, rtol=1e-4)
 
 
 # What a memory is for
