@@ -14,6 +14,7 @@ from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.utils import set_random_seed
 
 from sb3_distral.cli.choice import TaskChoice, check_at_least
+from sb3_distral.cli.models import load_model
 from sb3_distral.cli.run_folder import OPTIONS, find_model, write_json
 from sb3_distral.cli.train import Train
 from sb3_distral.distral_a2c import DistralA2C
@@ -54,7 +55,7 @@ class Evaluate(TaskChoice):
         check_at_least(1, n_episodes=self.n_episodes, n_threads=self.n_threads)
         th.set_num_threads(self.n_threads)
         path, folder = find_model(self.path)
-        model = DistralA2C.load(path)
+        model = load_model(path)
         trained = Train.read(folder)
         choice = self.choose(trained)
         # A suite is an array program: many episodes side by side take hardly longer than one.

@@ -10,6 +10,7 @@ import tyro
 
 from sb3_distral.algorithms import ALGORITHMS, algorithm_arguments
 from sb3_distral.cli.choice import TaskChoice, check_at_least, check_positive
+from sb3_distral.cli.models import POLICIES, algorithm_class, load_model
 from sb3_distral.cli.run_folder import (
     CHECKPOINTS,
     MODEL,
@@ -23,9 +24,10 @@ from sb3_distral.cli.run_folder import (
 from sb3_distral.distral_a2c import DistralA2C
 
 if TYPE_CHECKING:
-    Algorithm = str
+    Algorithm = Policy = str
 else:
     Algorithm = tyro.extras.literal_type_from_choices(list(ALGORITHMS))
+    Policy = tyro.extras.literal_type_from_choices(POLICIES)
 
 
 @dataclass(kw_only=True)
@@ -34,6 +36,7 @@ class Train(TaskChoice):
     Train the task policies and the distilled policy.
 
     :param algorithm: An algorithm of Table 1 of the paper
+    :param policy: Network of every column. "auto" chooses by the observations: an LSTM behind convolutions for images
     :param beta: β, the inverse of the weight of all regularisation
     :param learning_rate: Learning rate of RMSProp. The default suits the suites; A2C's own is 7e-4
     :param n_envs_per_task: Copies of each task that are stepped together
@@ -47,6 +50,7 @@ class Train(TaskChoice):
     """
 
     algorithm: Algorithm = "KL+ent_2col"
+    policy: Policy = "auto"
     beta: float = 100.0
     learning_rate: float = 2e-3
     n_envs_per_task: int = 8
@@ -138,12 +142,13 @@ class Train(TaskChoice):
         if self.resume:
             checkpoint = newest_checkpoint(self.folder)
             if checkpoint is not None:
-                model = DistralA2C.load(checkpoint, env=env)
+                model = load_model(checkpoint, env)
                 print(f"Going on from {checkpoint}: {model.num_timesteps} of {self.total_timesteps} steps are done.")
                 return model
             print(f"There is no checkpoint in {self.folder / CHECKPOINTS}: starting from the beginning.")
         arguments = algorithm_arguments(self.algorithm, self.beta)
-        return DistralA2C(env, learning_rate=self.learning_rate, seed=self.seed, **arguments)
+        arguments |= {"policy": self.policy, "learning_rate": self.learning_rate, "seed": self.seed}
+        return algorithm_class(self.policy, env)(env, **arguments)
 
     def learn(self, model: DistralA2C) -> None:
         """

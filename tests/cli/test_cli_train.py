@@ -12,11 +12,15 @@ from importlib.metadata import entry_points
 import numpy as np
 import pytest
 import torch as th
+from gymnasium import spaces
+from helpers import SpaceEnv, assert_equal_parameters, copied_parameters
 from stable_baselines3.common.save_util import load_from_zip_file
 
-from sb3_distral import DistralA2C
+from sb3_distral import DistralA2C, RecurrentDistralA2C, make_task_vec_env
 from sb3_distral.cli import Evaluate, Train, main, parse
 from sb3_distral.cli.choice import TaskChoice
+from sb3_distral.cli.models import algorithm_class
+from sb3_distral.recurrent import RecurrentDistralPolicy
 
 from .conftest import TINY
 
@@ -321,3 +325,34 @@ def test_every_option_has_a_help_text(command, capsys):
     for option in fields(command):
         text = re.search(rf":param {option.name}: (.+)", f"{command.__doc__}{TaskChoice.__doc__}")[1]
         assert text in said
+
+
+def test_a_policy_with_memory_is_trained_resumed_and_evaluated(tmp_path, capsys):
+    """The class follows the policy, when the run begins, when it goes on and when its model is evaluated."""
+    straight, resumed = tmp_path / "straight", tmp_path / "resumed"
+    tiny = [*TINY, "--total-timesteps", "800", "--policy", "MlpLstmPolicy"]
+    main([*tiny, "--output", str(straight)])
+    model = RecurrentDistralA2C.load(straight / "model.zip")
+    assert (model.n_steps, type(model.policy)) == (20, RecurrentDistralPolicy)
+    shutil.copytree(straight, resumed)
+    (resumed / "model.zip").unlink()
+    (resumed / "checkpoints" / "checkpoint_800_steps.zip").unlink(missing_ok=True)
+    main(["train", "--resume", "--output", str(resumed)])
+    assert "Going on from" in capsys.readouterr().out
+    again = RecurrentDistralA2C.load(resumed / "model.zip")
+    assert_equal_parameters(copied_parameters(again.policy), copied_parameters(model.policy))
+    main(["evaluate", str(straight), "--n-episodes", "2"])
+    assert "distilled policy" in capsys.readouterr().out
+
+
+def test_images_are_seen_by_a_policy_with_memory():
+    plain = make_task_vec_env([lambda: SpaceEnv(spaces.Box(0.0, 1.0, (4,)))])
+    image = spaces.Box(0, 255, (36, 36, 3), np.uint8)
+    images = make_task_vec_env([lambda: SpaceEnv(image)])
+    beside = make_task_vec_env([lambda: SpaceEnv(spaces.Dict({"image": image, "speed": spaces.Box(0.0, 1.0, (1,))}))])
+    assert [algorithm_class("auto", env) for env in (plain, images, beside)] == [
+        DistralA2C,
+        RecurrentDistralA2C,
+        RecurrentDistralA2C,
+    ]
+    assert algorithm_class("CnnPolicy", images) is DistralA2C
