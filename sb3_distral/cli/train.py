@@ -24,7 +24,8 @@ from sb3_distral.cli.run_folder import (
 from sb3_distral.distral_a2c import DistralA2C
 
 if TYPE_CHECKING:
-    Algorithm = Policy = str
+    Algorithm = str
+    Policy = str
 else:
     Algorithm = tyro.extras.literal_type_from_choices(list(ALGORITHMS))
     Policy = tyro.extras.literal_type_from_choices(POLICIES)
