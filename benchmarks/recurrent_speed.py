@@ -1,9 +1,9 @@
 """
 Trained column-steps per second with LSTM columns, against sb3-contrib's RecurrentPPO, on one PyTorch thread.
 
-Both have the same column, environments and batch; RecurrentPPO takes one epoch with one minibatch. A step of an environment
-trains one column of RecurrentPPO and two of Distral, the task's and π0. Ratios are medians over rounds, in each of which
-one runs after the other. ``make benchmark`` runs this.
+Both have the same column, environments and batch; RecurrentPPO takes one epoch with one minibatch. A step of an
+environment trains one column of RecurrentPPO and two of Distral, the task's and π0. Ratios are medians over rounds, in
+each of which one runs after the other. ``make benchmark`` runs this.
 """
 
 from time import perf_counter

@@ -56,7 +56,7 @@ class CostSchedule:
         alphas = [schedule(progress_remaining) for schedule in self.alphas]
         betas = [schedule(progress_remaining) for schedule in self.betas]
         for name, alpha, beta in zip(self.task_names, alphas, betas, strict=True):
-            check_coefficients(name, alpha, beta)
+            check_coefficients(f"task '{name}'", alpha, beta)
         pairs = list(zip(alphas, betas, strict=True))
         kl = [objective.kl_cost(alpha, beta) for alpha, beta in pairs]
         entropy = [objective.entropy_cost(alpha, beta) for alpha, beta in pairs]
@@ -117,20 +117,20 @@ def schedule(argument: str, value: Coefficient) -> FloatSchedule:
     return FloatSchedule(value)
 
 
-def check_coefficients(task_name: str, alpha: float, beta: float) -> None:
+def check_coefficients(owner: str, alpha: float, beta: float) -> None:
     """
-    :param task_name: Name of the task
+    :param owner: What they are for, such as "task 'maze-0'"
     :param alpha: Its α
     :param beta: Its β
     :raises ValueError: If α is outside [0, 1] or β <= 0
     """
     if not 0.0 <= alpha <= 1.0:
         raise ValueError(
-            f"alpha={alpha} was given for task '{task_name}', but α = c_KL / (c_KL + c_Ent) lies in [0, 1]: "
+            f"alpha={alpha} was given for {owner}, but α = c_KL / (c_KL + c_Ent) lies in [0, 1]: "
             "0 is entropy regularisation alone, 1 is divergence from the distilled policy alone."
         )
     if not beta > 0.0:
         raise ValueError(
-            f"beta={beta} was given for task '{task_name}', but β = 1 / (c_KL + c_Ent) is positive: "
+            f"beta={beta} was given for {owner}, but β = 1 / (c_KL + c_Ent) is positive: "
             "larger is weaker regularisation, float('inf') is none."
         )

@@ -121,7 +121,7 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
         beta: float = 100.0,
     ):
         super().__init__(env)
-        check_coefficients("new task", alpha, beta)
+        check_coefficients("task 'new task'", alpha, beta)
         if env.action_space != distilled_policy.action_space:
             raise ValueError(
                 f"The environment's actions are {env.action_space}, those of the distilled policy are "

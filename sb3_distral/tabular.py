@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sb3_distral.costs import check_coefficients
+
 Array = npt.NDArray[Any]
 
 
@@ -103,13 +105,13 @@ class TabularDistral:
     :param tasks: The tasks of each seed
     :param generators: A source of random numbers for each seed; a seed's results do not depend on the other seeds
     :param alpha: α, share of the divergence in the two costs, in [0, 1]
-    :param beta: β, inverse temperature
-    :param gamma: γ, discount
-    :param step_size: Step size of soft Q-learning
-    :param pseudocount: Count of each action in each state before anything was seen
-    :param distilled_policy: π0 that stays fixed, shape (n_seeds, n_states, n_actions); ``None``: π0 starts uniform and
-        is learned from the counts of all roll-outs so far
-    :raises ValueError: If generators or π0 do not fit the tasks
+    :param beta: β, inverse temperature, > 0, finite
+    :param gamma: γ, discount, in [0, 1]
+    :param step_size: Step size of soft Q-learning, in (0, 1]
+    :param pseudocount: Count of each action in each state before anything was seen, > 0
+    :param distilled_policy: π0 that stays fixed, above 0 everywhere, shape (n_seeds, n_states, n_actions); ``None``: π0
+        starts uniform and is learned from the counts of all roll-outs so far
+    :raises ValueError: If a number is outside its range, or generators or π0 do not fit the tasks
     """
 
     def __init__(
@@ -124,6 +126,8 @@ class TabularDistral:
         pseudocount: float = 1.0,
         distilled_policy: Array | None = None,
     ) -> None:
+        check_coefficients("all tasks", alpha, beta)
+        _check_ranges(beta, gamma, step_size)
         self.tasks, self.generators = tasks, generators
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
         self.step_size, self.pseudocount = step_size, pseudocount
@@ -131,12 +135,14 @@ class TabularDistral:
         self.n_seeds, self.n_tasks, self.n_states, self.n_actions = tasks.rewards.shape
         self.q_values = np.zeros(tasks.rewards.shape)
         self.counts = np.zeros((self.n_seeds, self.n_states, self.n_actions), dtype=np.int64)
-        prior = distilled_policy_from_counts(self.counts) if distilled_policy is None else distilled_policy
+        uniform = distilled_policy_from_counts(self.counts, pseudocount)
+        prior = uniform if distilled_policy is None else distilled_policy
         if prior.shape != self.counts.shape or len(generators) != self.n_seeds:
             raise ValueError(
                 f"Got {len(generators)} generators and a π0 of shape {prior.shape}, expected {self.n_seeds} generators "
                 f"and the shape {self.counts.shape} for these tasks (seeds, states, actions)."
             )
+        _check_policy(prior)
         self._set_prior(prior)
 
     def _set_prior(self, distilled_policy: Array) -> None:
@@ -190,3 +196,22 @@ class TabularDistral:
             returns[going] += rewards[rows, actions]
             going, learners, states = going[~ended], learners[~ended], next_states[~ended]
         return returns
+
+
+def _check_ranges(beta: float, gamma: float, step_size: float) -> None:
+    if np.isinf(beta):
+        raise ValueError("beta is inf, but a Boltzmann policy needs a finite β. Pass a large number, such as 1000.")
+    if not 0.0 <= gamma <= 1.0:
+        raise ValueError(f"gamma is {gamma}, expected a discount in [0, 1]; the paper has 0.95.")
+    if not 0.0 < step_size <= 1.0:
+        raise ValueError(f"step_size is {step_size}, expected a number above 0, at most 1; the paper has 0.1.")
+
+
+def _check_policy(policy: Array) -> None:
+    sums = policy.sum(axis=-1)
+    if not ((policy > 0).all() and np.allclose(sums, 1.0)):
+        raise ValueError(
+            f"distilled_policy has entries from {policy.min()} to {policy.max()} and sums over actions from "
+            f"{sums.min()} to {sums.max()}, expected entries above 0, since log π0 is taken, and sums of 1. Divide by "
+            "the sums, or mix in a little of the uniform policy."
+        )

@@ -38,7 +38,8 @@ def main(args: Sequence[str] | None = None) -> None:
     """
     Parse the options and run the command.
 
-    Mistakes of the user end with a message and exit code 2, an interruption with 130, all else with a traceback.
+    Mistakes of the user end with a message and exit code 2, an interruption with 130, a study with failed runs with 1,
+    all else with a traceback.
 
     :param args: Words after the program's name; those of the process by default
     """

@@ -1,6 +1,5 @@
 """``sb3-distral study figure4`` and ``sb3-distral plot``."""
 
-import json
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +23,12 @@ class Figure4:
     Run the study behind Figure 4: algorithms × nine settings × seeds, in parallel.
 
     Started again with the same folder it goes on where it stopped; algorithms and seeds may be added. The figures and
-    claims.md are drawn at the end; "sb3-distral plot DIR" draws them at any time.
+    claims.md are drawn at the end; "sb3-distral plot DIR" draws them at any time. The exit code is 1 if runs failed.
+
+    On a cluster whose machines share the folder, run the same study under any back end of joblib: in Python,
+    "with joblib.parallel_config(backend='dask'): run_study(FIGURE_4['grid-mazes'], Path('DIR'), n_jobs=-1)", with
+    run_study from sb3_distral.experiments.runner and FIGURE_4 from sb3_distral.experiments.study. Ray works likewise,
+    after ray.util.joblib.register_ray(); each back end's own library has to be installed and connected first.
 
     :param suite: Tasks
     :param output: Folder of the results
@@ -50,7 +54,11 @@ class Figure4:
         return shlex.join([*words, f"--n-seeds={self.n_seeds}", f"--n-jobs={self.n_jobs}"])
 
     def run(self) -> None:
-        """Do the runs that are not done yet and draw the figures."""
+        """
+        Do the runs that are not done yet and draw the figures.
+
+        :raises SystemExit: With a message, exit code 1, if runs failed
+        """
         check_at_least(1, n_seeds=self.n_seeds, n_jobs=self.n_jobs)
         with experiments_extra():
             from sb3_distral.experiments.figures import plot_study
@@ -60,8 +68,14 @@ class Figure4:
         if self.timesteps is not None:
             check_at_least(1, timesteps=self.timesteps)
             study = replace(study, timesteps=self.timesteps)
-        run_study(study, self.output, self.n_jobs, self.command)
-        print_progress(plot_study(self.output, self.output).progress, self.output)
+        failures = run_study(study, self.output, self.n_jobs, self.command)
+        if len(failures) < len(study.runs):
+            print_progress(plot_study(self.output, self.output).progress, self.output)
+        if failures:
+            raise SystemExit(
+                f"sb3-distral: {len(failures)} of {len(study.runs)} runs failed. Their tracebacks are in the files "
+                "named above; once the cause is mended, the same command repeats these runs alone."
+            )
 
 
 @dataclass
@@ -95,23 +109,13 @@ class Plot:
         output = self.output or self.folder
         with experiments_extra():
             from sb3_distral.experiments.figures import plot_study
+            from sb3_distral.experiments.study_file import read_record
             from sb3_distral.experiments.two_rooms import KIND
 
-            if self.kind == KIND:
+            if read_record(self.folder)["kind"] == KIND:
                 plot_two_rooms(self.folder, output)
                 return
         print_progress(plot_study(self.folder, output).progress, output)
-
-    @property
-    def kind(self) -> str:
-        """Which experiment the folder holds."""
-        try:
-            return str(json.loads((self.folder / "study.json").read_text(encoding="utf-8"))["kind"])
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"There is no study in {self.folder}: study.json cannot be read ({error!r}). Pass the folder that was "
-                "the --output of a study."
-            ) from error
 
 
 def print_progress(progress: str, output: Path) -> None:

@@ -67,8 +67,8 @@ def plot_two_rooms(folder: Path, output: Path) -> None:
     :raises ValueError: If there are no results
     """
     from sb3_distral.experiments.two_rooms import RESULTS, read_results
-    from sb3_distral.experiments.two_rooms_claims import CLAIMS, write_claims
     from sb3_distral.experiments.two_rooms_figure import FIGURE, write_figure
+    from sb3_distral.experiments.two_rooms_page import CLAIMS_FILE, write_claims
 
     results = read_results(folder)
     if results is None:
@@ -77,4 +77,4 @@ def plot_two_rooms(folder: Path, output: Path) -> None:
         )
     write_figure(output, results)
     write_claims(output, results)
-    print(f"The figure is {output / FIGURE}, the claims are in {output / CLAIMS}.")
+    print(f"The figure is {output / FIGURE}, the claims are in {output / CLAIMS_FILE}.")

@@ -1,12 +1,10 @@
 """The paper's claims about Figure 4 (Section 4.2), each as comparisons of pairs of algorithms, and their verdicts."""
 
 from itertools import product
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from sb3_distral.checkpoint import atomic_write
 from sb3_distral.experiments.results import AlgorithmResults, StudyResults
 from sb3_distral.experiments.statistics import (
     ALL_FINAL,
@@ -14,17 +12,11 @@ from sb3_distral.experiments.statistics import (
     DISTILLED,
     EARLY,
     FINAL,
-    N_RESAMPLES,
     SPEED,
-    UNSEEN,
     Estimate,
     Measure,
-    area,
-    best_setting,
     compare,
-    interval,
     measured,
-    resampled,
 )
 
 Verdict = Literal["holds", "does not hold", "undecided"]
@@ -156,95 +148,3 @@ def verdict(comparisons: list[Comparison]) -> Verdict:
     """
     holds = all(comparison.verdict == "holds" for comparison in comparisons)
     return _verdict(holds, any(comparison.refutes for comparison in comparisons))
-
-
-def write_claims(results: StudyResults, path: Path) -> None:
-    """
-    Write the table of claims.
-
-    :param results: Results of the study
-    :param path: Markdown file
-    """
-    judged = [(claim, judge(claim, results)) for claim in CLAIMS.get(results.study.suite, (COST,))]
-    lines = [*_head(results), *_summary(judged), *_comparisons(judged), *_numbers(results), *_failures(results)]
-    with atomic_write(path) as beside:
-        beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _head(results: StudyResults) -> list[str]:
-    study, record = results.study, results.record
-    machine = record["machine"]
-    versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
-    settings = f"1/β in {list(study.entropy_costs)} × ε in {list(study.learning_rates)} (falling to ε/6)"
-    return [
-        f"# Claims of Figure 4 on {study.suite}",
-        "",
-        f"**{results.progress}**: {len(study.algorithms)} algorithms × {len(study.settings)} settings × "
-        f"{study.n_seeds} seeds, {study.timesteps} steps each ({study.n_envs_per_task} sub-environments a task). "
-        f"Settings: {settings}. Scores: {results.unit}.",
-        "",
-        f"`{record['command']}`, {record['date']}, {machine['cores']} cores, {machine['platform']}; {versions}.",
-        "",
-        "Intervals (95 %) are bootstrapped: the seeds of each setting are drawn anew and the best setting is chosen "
-        f"anew, {N_RESAMPLES} times; deviations are widened for the small number of seeds.",
-        "",
-        "A pair holds if its interval lies on the claimed side, does not hold if it lies on the other, and is "
-        "undecided otherwise or while runs are missing. A claim holds if all its pairs do. It does not hold if one "
-        "does not, in an interval so much wider that all pairs of the claim are in theirs with 95 % (Bonferroni).",
-    ]
-
-
-def _summary(judged: list[tuple[Claim, list[Comparison]]]) -> list[str]:
-    lines = ["", "| claim | | pairs: hold / do not / undecided | verdict |", "|---|---|---|---|"]
-    for claim, comparisons in judged:
-        verdicts = [comparison.verdict for comparison in comparisons]
-        counts = " / ".join(str(verdicts.count(name)) for name in ("holds", "does not hold", "undecided"))
-        lines.append(f"| {claim.name} | {claim.text} | {counts} | **{verdict(comparisons)}** |")
-    return lines
-
-
-def _comparisons(judged: list[tuple[Claim, list[Comparison]]]) -> list[str]:
-    lines = ["", "## Every pair", "", "The number is first − second; for the cost of a step, first / A3C."]
-    for claim, comparisons in judged:
-        lines += ["", f"**{claim.name}: {claim.text}**: {claim.measure.name}.", ""]
-        lines += ["| first | second | | | number | interval | |", "|---|---|---|---|---|---|---|"]
-        for _, (first, second), values, estimate, own, _ in comparisons:
-            numbers = f"{_text(values[0])} | {_text(values[1])} | {_text(estimate.value)}"
-            lines.append(f"| {first} | {second} | {numbers} | {_interval(estimate)} | {own} |")
-    return lines
-
-
-def _numbers(results: StudyResults) -> list[str]:
-    measures = (EARLY, AREA, FINAL, ALL_FINAL, DISTILLED, UNSEEN, SPEED)
-    lines = ["", "## Every algorithm", ""]
-    lines += [f"| | best setting (1/β, ε) | {' | '.join(measure.name for measure in measures)} |"]
-    lines += ["|---" * (len(measures) + 2) + "|"]
-    for name, own in results.algorithms.items():
-        cost, rate = results.study.settings[best_setting(area(own))]
-        cells = [_with_interval(measure, own) for measure in measures]
-        lines.append(f"| {name} | {cost:g}, {rate:g} | {' | '.join(cells)} |")
-    return lines
-
-
-def _with_interval(measure: Measure, own: AlgorithmResults) -> str:
-    value = measured(measure, own)
-    if not own.has_intervals or np.isnan(value):
-        return _text(value)
-    low, high = interval(value, resampled(measure, own, np.random.default_rng(0)))
-    return f"{_text(value)} {_interval(Estimate(value, low, high))}"
-
-
-def _failures(results: StudyResults) -> list[str]:
-    if not results.failures:
-        return []
-    return ["", "## Failed runs", "", *(f"- {key}: `{line}`" for key, line in results.failures.items())]
-
-
-def _text(value: float) -> str:
-    if np.isnan(value):
-        return "–"
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.2f}"
-
-
-def _interval(estimate: Estimate) -> str:
-    return "–" if np.isnan(estimate.low) else f"[{_text(estimate.low)}, {_text(estimate.high)}]"

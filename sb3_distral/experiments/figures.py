@@ -1,5 +1,6 @@
 """The figures of a study: the panels of Figure 4 and rliable's aggregates."""
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sb3_distral.checkpoint import atomic_write
-from sb3_distral.experiments.claims import BASELINES, DISTRAL, write_claims
+from sb3_distral.experiments.claims_page import write_claims
 from sb3_distral.experiments.results import AlgorithmResults, StudyResults, read_results
+from sb3_distral.experiments.rliable_statistics import (
+    improvement_probabilities,
+    interquartile_means,
+    performance_profiles,
+)
 from sb3_distral.experiments.statistics import (
     Estimate,
     area,
@@ -19,9 +25,6 @@ from sb3_distral.experiments.statistics import (
     distilled_area,
     distilled_final,
     final,
-    improvement_probabilities,
-    interquartile_means,
-    performance_profiles,
     sorted_scores,
 )
 
@@ -38,6 +41,11 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 #: Panels of the paper's Figure 4, of the task policies and, where it shows it, of the distilled policy.
 PANELS = {"grid-mazes": ("A{}: ", "B{}: "), "grid-navigation": ("C{}: ", ""), "grid-tag": ("D{}: ", "")}
+#: Below every figure with intervals by rliable.
+CAPTION = (
+    "Intervals (95 %) by rliable, as if the tasks of a run were independent and the best setting given: too narrow. "
+    "Verdicts are in claims.md."
+)
 
 
 def plot_study(folder: Path, output: Path) -> StudyResults:
@@ -54,7 +62,7 @@ def plot_study(folder: Path, output: Path) -> StudyResults:
         "iqm.png": draw_interquartile_means(results),
         "profiles.png": draw_profiles(results),
     }
-    if any(name in pair for pair in _pairs(results) for name in DISTRAL):
+    if len(drawn(results)) > 1:
         figures["improvement.png"] = draw_improvement(results)
     for name, figure in figures.items():
         with atomic_write(output / name) as beside:
@@ -124,7 +132,7 @@ def draw_interquartile_means(results: StudyResults) -> Figure:
     :param results: Results of a study
     :return: The figure
     """
-    figure = _figure(results, 11, 3.8)
+    figure = _figure(results, 11, 3.9, CAPTION)
     axes = figure.subplots(1, 2, sharey=True)
     for axis, scores, title in (
         (axes[0], _best_scores(results), "best setting"),
@@ -143,7 +151,7 @@ def draw_profiles(results: StudyResults) -> Figure:
     :param results: Results of a study
     :return: The figure
     """
-    figure = _figure(results, 8.5, 5)
+    figure = _figure(results, 8.5, 5.2, CAPTION)
     axis = figure.subplots()
     scores = _all_scores(results)
     values = np.concatenate([own.ravel() for own in scores.values()])
@@ -161,13 +169,13 @@ def draw_profiles(results: StudyResults) -> Figure:
 
 def draw_improvement(results: StudyResults) -> Figure:
     """
-    Probability that a Distral algorithm in its best setting scores higher on a task than a baseline in its own.
+    Probability that an algorithm in its best setting scores higher on a task than another in its own, for all pairs.
 
-    :param results: Results of a study with at least one of each
+    :param results: Results of a study with at least two algorithms
     :return: The figure
     """
-    pairs = _pairs(results)
-    figure = _figure(results, 8.5, 1.6 + 0.36 * len(pairs))
+    pairs = list(combinations(drawn(results), 2))
+    figure = _figure(results, 8.5, 1.6 + 0.3 * len(pairs), CAPTION)
     axis, scores = figure.subplots(), _best_scores(results)
     estimates = improvement_probabilities({f"{x} > {y}": (scores[x], scores[y]) for x, y in pairs})
     _draw_estimates(axis, estimates, [STYLES[name]["color"] for name, _ in pairs])
@@ -178,17 +186,13 @@ def draw_improvement(results: StudyResults) -> Figure:
 
 def _draw_estimates(axis: Any, estimates: dict[str, Estimate], colours: list[str]) -> None:
     for row, (estimate, colour) in enumerate(zip(estimates.values(), colours, strict=True)):
-        axis.barh(row, estimate.high - estimate.low, left=estimate.low, height=0.6, color=colour, alpha=0.45)
+        if not np.isnan(estimate.low):
+            axis.barh(row, estimate.high - estimate.low, left=estimate.low, height=0.6, color=colour, alpha=0.45)
         axis.plot([estimate.value] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=3, solid_capstyle="butt")
     axis.use_sticky_edges = False
     axis.set_yticks(range(len(estimates)), list(estimates))
     axis.set_ylim(len(estimates) - 0.5, -0.5)
     axis.grid(axis="x", alpha=0.25)
-
-
-def _pairs(results: StudyResults) -> list[tuple[str, str]]:
-    names = list(drawn(results))
-    return [(x, y) for x in names if x in DISTRAL for y in names if y in BASELINES]
 
 
 def _best_scores(results: StudyResults) -> dict[str, Array]:
@@ -203,9 +207,10 @@ def _whole_rows(scores: Array) -> Array:
     return scores[~np.isnan(scores).any(axis=1)]
 
 
-def _figure(results: StudyResults, width: float, height: float) -> Figure:
+def _figure(results: StudyResults, width: float, height: float, caption: str = "") -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.suptitle(f"{results.study.suite}: {results.progress}", fontsize=11)
+    figure.supxlabel(caption, fontsize=8, color="0.35")
     return figure
 
 

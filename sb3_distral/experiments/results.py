@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sb3_distral.experiments.run_files import read_run, read_study
+from sb3_distral.experiments.run_files import RUNS, read_run, read_study
 from sb3_distral.experiments.study import NORMALISED_SUITES, Study
 from sb3_distral.experiments.training import N_BINS
 
@@ -93,7 +93,8 @@ def read_results(folder: Path) -> StudyResults:
     results = StudyResults(study, record, {})
     found = {name: _read_algorithm(folder, results, name) for name in study.algorithms}
     if results.n_done == 0:
-        raise ValueError(f"No run of the study in {folder} has ended yet ({results.progress}). Wait for the first one.")
+        advice = f"Read a traceback in {folder / RUNS}." if results.failures else "Wait for the first one."
+        raise ValueError(f"No run of the study in {folder} has ended well ({results.progress}). {advice}")
     n_tasks = max(len(run["tasks"]) for runs in found.values() for run in runs.values())
     results.algorithms = {name: _as_arrays(study, runs, n_tasks) for name, runs in found.items()}
     _normalise(results)

@@ -1,4 +1,4 @@
-"""The files of a study: ``study.json`` and one file for each run."""
+"""The files of a study of Figure 4: ``study.json`` and one file for each run."""
 
 import json
 import zlib
@@ -8,8 +8,9 @@ from typing import Any
 from sb3_distral.checkpoint import atomic_write
 from sb3_distral.experiments.provenance import provenance
 from sb3_distral.experiments.study import Run, Study
+from sb3_distral.experiments.study_file import STUDY, no_study, read_record, write_record
 
-STUDY, RUNS = "study.json", "runs"
+RUNS = "runs"
 KIND = "figure4"
 PACKAGES = ("sb3-distral", "stable-baselines3", "gymnasium", "torch", "numpy")
 
@@ -63,27 +64,37 @@ def checksum(content: dict[str, Any]) -> int:
     return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 
 
-def write_study(folder: Path, study: Study, command: str) -> Study:
+def joined_study(folder: Path, study: Study) -> Study:
     """
-    Write ``study.json``. A study that is there already grows by new algorithms and seeds.
-
-    :param folder: Folder of the study
+    :param folder: Folder of a study, begun or not
     :param study: What is to be run
-    :param command: The command that runs it
-    :return: The study as it is now
+    :return: It and what the folder holds already
     :raises ValueError: If the folder holds another study
     """
-    if (folder / STUDY).exists():
-        study = read_study(folder)[0].joined(study)
-    content = {
-        "kind": KIND,
-        "study": study.as_json(),
-        "command": command,
-        **provenance(PACKAGES),
-    }
-    with atomic_write(folder / STUDY) as beside:
-        beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    return study
+    return read_study(folder)[0].joined(study) if (folder / STUDY).exists() else study
+
+
+def write_study(folder: Path, study: Study, command: str) -> None:
+    """
+    Write ``study.json``; the commands that are there already stay.
+
+    :param folder: Folder of the study
+    :param study: The whole study
+    :param command: The command that goes on with it
+    """
+    before = commands(read_record(folder, KIND)) if (folder / STUDY).exists() else []
+    made_by = {"command": command, **provenance(PACKAGES)}
+    write_record(folder, {"kind": KIND, "study": study.as_json(), "commands": [*before, made_by]})
+
+
+def commands(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """
+    :param record: All of ``study.json``
+    :return: The commands that made the results in order, each with versions, machine and date
+    """
+    # The first files of this kind held one command, and no list.
+    found: list[dict[str, Any]] = record.get("commands", [record])
+    return [{name: made_by[name] for name in ("command", "versions", "machine", "date")} for made_by in found]
 
 
 def read_study(folder: Path) -> tuple[Study, dict[str, Any]]:
@@ -92,11 +103,8 @@ def read_study(folder: Path) -> tuple[Study, dict[str, Any]]:
     :return: The study, and all of ``study.json``
     :raises ValueError: If there is no study of this kind
     """
+    record = read_record(folder, KIND)
     try:
-        content: dict[str, Any] = json.loads((folder / STUDY).read_text(encoding="utf-8"))
-        return Study.from_json(content["study"]), content
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"There is no study in {folder}: {STUDY} cannot be read ({error!r}). Pass the folder that was the --output "
-            "of a study."
-        ) from error
+        return Study.from_json(record["study"]), record
+    except (KeyError, TypeError, ValueError) as error:
+        raise no_study(folder, error) from error

@@ -1,7 +1,6 @@
-"""Statistics of a study: best settings, intervals, rliable's aggregates."""
+"""Statistics of a study: best settings, measures and their intervals."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +10,6 @@ from sb3_distral.experiments.results import AlgorithmResults
 
 Array = npt.NDArray[np.float64]
 N_RESAMPLES = 4000
-#: The same for the intervals by rliable, which is slower.
-N_RLIABLE_RESAMPLES = 1000
 
 
 class Estimate(NamedTuple):
@@ -212,76 +209,3 @@ def sorted_scores(scores: Array) -> Array:
     :return: All of them, the highest first
     """
     return np.sort(scores[~np.isnan(scores)])[::-1]
-
-
-@contextmanager
-def _numpy_seed(seed: int) -> Iterator[None]:
-    """rliable draws from numpy's global generator."""
-    state = np.random.get_state()
-    np.random.seed(seed)
-    try:
-        yield
-    finally:
-        np.random.set_state(state)
-
-
-def interquartile_means(scores: Mapping[str, Array], seed: int = 0) -> dict[str, Estimate]:
-    """
-    :param scores: Scores by algorithm, each of shape (n_runs, n_tasks)
-    :param seed: Seed of the bootstrap
-    :return: Interquartile mean of each with its stratified bootstrap interval, by rliable
-    """
-    from rliable import library, metrics
-
-    with _numpy_seed(seed):
-        points, intervals = library.get_interval_estimates(
-            dict(scores), lambda own: np.array([metrics.aggregate_iqm(own)]), reps=N_RLIABLE_RESAMPLES
-        )
-    return {name: Estimate(float(points[name][0]), *intervals[name][:, 0].tolist()) for name in scores}
-
-
-def improvement_probabilities(pairs: Mapping[str, tuple[Array, Array]], seed: int = 0) -> dict[str, Estimate]:
-    """
-    :param pairs: Scores of two algorithms by name of the pair, each of shape (n_runs, n_tasks)
-    :param seed: Seed of the bootstrap
-    :return: Probability that the first scores higher on a task than the second, with rliable's interval
-    """
-    from rliable import library
-
-    with _numpy_seed(seed):
-        points, intervals = library.get_interval_estimates(
-            dict(pairs), improvement_probability, reps=N_RLIABLE_RESAMPLES
-        )
-    return {name: Estimate(float(points[name][0]), *intervals[name][:, 0].tolist()) for name in pairs}
-
-
-def improvement_probability(first: Array, second: Array) -> Array:
-    """
-    What rliable computes by a rank test for each task, in one array operation, which the bootstrap needs.
-
-    :param first: Scores of one algorithm, shape (n_runs, n_tasks)
-    :param second: Scores of another
-    :return: P(first > second) + P(first = second) / 2, mean over tasks, shape (1,)
-    """
-    difference = first[:, None] - second[None]
-    return np.array([(difference > 0).mean() + 0.5 * (difference == 0).mean()])
-
-
-def performance_profiles(
-    scores: Mapping[str, Array], thresholds: Array, seed: int = 0
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """
-    :param scores: Scores by algorithm, each of shape (n_runs, n_tasks)
-    :param thresholds: Scores at which to take the profile
-    :param seed: Seed of the bootstrap
-    :return: Share of runs and tasks above each threshold by algorithm, and its intervals, shape (2, n_thresholds)
-    """
-    from rliable import library
-
-    with _numpy_seed(seed):
-        profiles: dict[str, Array]
-        intervals: dict[str, Array]
-        profiles, intervals = library.create_performance_profile(
-            dict(scores), thresholds, reps=N_RLIABLE_RESAMPLES // 4
-        )
-    return profiles, intervals

@@ -50,6 +50,7 @@ class Study:
     :param timesteps: Steps of a run, all tasks together
     :param n_envs_per_task: Sub-environments of each task
     :param n_evaluations: How often a run evaluates its distilled policy
+    :raises ValueError: If an algorithm, an entropy cost or a learning rate is there twice
     """
 
     suite: str
@@ -60,6 +61,14 @@ class Study:
     timesteps: int = 307_200
     n_envs_per_task: int = 8
     n_evaluations: int = 8
+
+    def __post_init__(self) -> None:
+        """Refuse runs that would write the same file at once."""
+        for name in ("algorithms", "entropy_costs", "learning_rates"):
+            values = getattr(self, name)
+            repeated = sorted({value for value in values if values.count(value) > 1})
+            if repeated:
+                raise ValueError(f"{name} holds {repeated} more than once in {list(values)}. Give each one once.")
 
     @property
     def settings(self) -> tuple[Setting, ...]:
@@ -89,11 +98,15 @@ class Study:
         """
         n_seeds = max(self.n_seeds, other.n_seeds)
         algorithms = tuple(name for name in ALGORITHMS if name in self.algorithms + other.algorithms)
-        joined = replace(self, algorithms=algorithms, n_seeds=n_seeds)
-        if joined != replace(other, algorithms=algorithms, n_seeds=n_seeds):
+        joined, wanted = (replace(study, algorithms=algorithms, n_seeds=n_seeds) for study in (self, other))
+        differing = [name for name, value in vars(joined).items() if value != getattr(wanted, name)]
+        if differing:
+            own, given = (
+                ", ".join(f"{name}={getattr(study, name)!r}" for name in differing) for study in (self, other)
+            )
             raise ValueError(
-                f"The folder holds the runs of {self}, which differs from {other} in more than algorithms and seeds. "
-                "Pass another --output, or the options that the study began with."
+                f"The folder holds a study with {own}, which differs from {given}: only algorithms and seeds can be "
+                "added. Pass another --output, or the options that the study began with."
             )
         return joined
 

@@ -66,8 +66,6 @@ class RunRecorder(BaseCallback):
 
 
 def _filled(values: Array, known: npt.NDArray[np.bool_]) -> Array:
-    if not known.any():
-        raise ValueError(f"No episode of a task has ended in {N_BINS} bins. Train for more steps.")
     bins = np.arange(len(values))
     return np.asarray(np.interp(bins, bins[known], values[known]))
 
@@ -90,6 +88,21 @@ def distilled_returns(model: Any, task_env: Any, n_episodes: int) -> Array:
     return np.array([np.mean(values) for values in returns.values()])
 
 
+def check_timesteps(suite: str, timesteps: int, n_envs_per_task: int) -> None:
+    """
+    :param suite: Suite of tasks
+    :param timesteps: Steps of a run, all tasks together
+    :param n_envs_per_task: Sub-environments of each task
+    :raises ValueError: If a sub-environment would not end one episode: there would be no learning curve
+    """
+    length, n_envs = tasks.SUITES[suite].max_episode_steps, tasks.SUITES[suite].n_tasks * n_envs_per_task
+    if timesteps < length * n_envs:
+        raise ValueError(
+            f"--timesteps is {timesteps}, expected at least {length * n_envs}: an episode of {length} steps in each of "
+            f"the {n_envs} sub-environments of {suite}. Pass more steps."
+        )
+
+
 def train_run(run: Run) -> dict[str, Any]:
     """
     Do one run.
@@ -98,7 +111,9 @@ def train_run(run: Run) -> dict[str, Any]:
     :return: Its results for JSON: returns by task and bin of the task policies (``curves``), by evaluation and task of
         π0 (``distilled_curves``), by task of π0 at the end (``distilled``) and on unseen tasks if the suite has them
         (``distilled_unseen``), and what it cost (``timing``)
+    :raises ValueError: If it has too few steps for an episode
     """
+    check_timesteps(run.suite, run.timesteps, run.n_envs_per_task)
     th.set_num_threads(1)
     start, model = clocks(), make_model(run)
     recorder = RunRecorder(run)

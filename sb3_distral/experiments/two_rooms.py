@@ -4,7 +4,6 @@ The study ``two-rooms``: Figure 3 of the paper, tabular Distral beside separate 
 ``run_study`` learns, seed by seed; ``results.npz`` holds what came out and ``study.json`` how it was made.
 """
 
-import json
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from sb3_distral.checkpoint import atomic_write
 from sb3_distral.experiments.provenance import provenance
+from sb3_distral.experiments.study_file import STUDY, check_folder, read_record, write_record
 from sb3_distral.tabular import TabularDistral, TabularTasks
 from sb3_distral.tasks.two_rooms import (
     ACTIONS,
@@ -37,7 +37,7 @@ from sb3_distral.tasks.two_rooms import (
 Array = npt.NDArray[Any]
 
 KIND = "two-rooms"
-RESULTS, STUDY = "results.npz", "study.json"
+RESULTS = "results.npz"
 METHODS = ("Distral", "separate")
 PHASES = ("training", "test")
 N_TASKS, N_ROLLOUTS, LENGTH = 8, 10, 100
@@ -152,8 +152,9 @@ def run_study(folder: Path, seeds: Iterable[int], n_iterations: int, command: st
     :param n_iterations: Iterations of each method in each phase
     :param command: The command, for the record
     :return: Results of all seeds in the folder
-    :raises ValueError: If the folder holds results of another number of iterations
+    :raises ValueError: If the folder holds another study, or results of another number of iterations
     """
+    check_folder(folder, KIND)
     results = read_results(folder)
     if results is not None and results.returns.shape[-1] != n_iterations:
         raise ValueError(
@@ -190,19 +191,16 @@ def write_results(folder: Path, results: Results, run: dict[str, Any]) -> None:
     :param results: All results
     :param run: How the new ones were made
     """
-    path = folder / STUDY
-    runs = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else []
+    with atomic_write(folder / RESULTS) as beside, beside.open("wb") as file:
+        np.savez_compressed(file, **results._asdict())
+    runs = read_record(folder, KIND)["runs"] if (folder / STUDY).exists() else []
     settings = {
         "n_tasks": N_TASKS,
         "n_rollouts": N_ROLLOUTS,
         "length": LENGTH,
         "n_iterations": results.returns.shape[-1],
     }
-    content = {"kind": KIND, "settings": settings, "runs": [*runs, run]}
-    with atomic_write(path) as beside:
-        beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    with atomic_write(folder / RESULTS) as beside, beside.open("wb") as file:
-        np.savez_compressed(file, **results._asdict())
+    write_record(folder, {"kind": KIND, "settings": settings, "runs": [*runs, run]})
 
 
 def read_results(folder: Path) -> Results | None:

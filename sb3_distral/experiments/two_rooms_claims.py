@@ -1,28 +1,21 @@
-"""What the paper claims of Figure 3, measured: curves, crossings, intervals over seeds, and a table of verdicts."""
+"""What the paper claims of Figure 3, measured: curves, crossings, intervals over seeds, verdicts."""
 
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import norm, t
 
-from sb3_distral.checkpoint import atomic_write
-from sb3_distral.experiments.two_rooms import PHASES, Results
+from sb3_distral.experiments.two_rooms import Results
 
 Array = npt.NDArray[Any]
 Statistic = Callable[[Results], float]
 
-CLAIMS = "claims.md"
 N_RESAMPLES = 2000
 DISTRAL, SEPARATE = 0, 1
 TRAINING, TEST = 0, 1
 STAY, UP, DOWN, LEFT, RIGHT = range(5)
-#: Ratio of the crossings of -5 in the paper's Figure 3, and that level.
-PAPER_RATIO, PAPER_LEVEL = 2.4, -5.0
-#: Returns whose crossings are listed; ``None``: that of separate learning at the end.
-LEVELS = (None, PAPER_LEVEL, -4.0, -3.0, -2.0, -1.0)
 
 
 class Claim(NamedTuple):
@@ -160,113 +153,39 @@ def direction_margin(results: Results) -> float:
     return float(min(margins))
 
 
+def widening(n_seeds: int) -> float:
+    """
+    What resampled deviations from the measured number are widened by, because seeds are few.
+
+    The means of n drawn seeds vary (n - 1) / n as much as they should, and the variance is known as badly as in a t
+    test. Without this the intervals of a mean over ten seeds miss it in 10 % of all studies; with it, in 5 %.
+
+    :param n_seeds: Number of seeds
+    :return: The factor, NaN for one seed, which says nothing about others
+    """
+    if n_seeds < 2:
+        return np.nan
+    return float(np.sqrt(n_seeds / (n_seeds - 1)) * t.ppf(0.975, n_seeds - 1) / norm.ppf(0.975))
+
+
 def interval(results: Results, statistic: Statistic) -> tuple[float, float]:
     """
-    Bootstrap over seeds: the statistic of the seeds drawn with replacement, ``N_RESAMPLES`` times.
+    Bootstrap over seeds: the statistic of seeds drawn with replacement, ``N_RESAMPLES`` times; see :func:`widening`.
 
     :param results: Results
     :param statistic: A number of them
-    :return: 95 % interval by percentiles, NaN where the number is NaN in any resample
+    :return: 95 % interval, NaN where the number is NaN in any resample or there is one seed
     """
     n_seeds = len(results.seeds)
+    if n_seeds < 2:
+        return np.nan, np.nan
     rows = np.random.default_rng(0).integers(n_seeds, size=(N_RESAMPLES, n_seeds))
     values = [statistic(results.of(row)) for row in rows]
     # A percentile between two values could be infinity less infinity.
     low, high = np.percentile(values, [2.5, 97.5], method="inverted_cdf")
-    return float(low), float(high)
+    centre, factor = statistic(results), widening(n_seeds)
+    return _widened(centre, float(low), factor), _widened(centre, float(high), factor)
 
 
-def make_claims() -> list[Claim]:
-    """
-    :return: The claims, in the order of the table
-    """
-    claims = []
-    for phase, name in enumerate(PHASES):
-        on = f"on {name} tasks"
-        ratio = f"Distral passes the return that separate learning reaches at the end {on} at least 2.4 times earlier"
-        claims += [
-            Claim(f"{ratio} (ratio of iterations)", partial(crossing_ratio, phase=phase), PAPER_RATIO),
-            Claim(
-                f"Distral passes −5 {on} at least 2.4 times earlier (ratio of iterations; the paper's level, which its "
-                "own grid reaches halfway)",
-                partial(crossing_ratio, phase=phase, level=PAPER_LEVEL),
-                PAPER_RATIO,
-            ),
-            Claim(
-                f"Distral learns faster {on} (mean return of all iterations, difference)",
-                partial(difference, phase=phase, at_end=False),
-                0.0,
-            ),
-            Claim(
-                f"Distral ends higher {on} (return at the end, difference)",
-                partial(difference, phase=phase, at_end=True),
-                0.0,
-            ),
-        ]
-    spread = "Distral is more stable (standard deviation between seeds on training tasks, difference)"
-    sideways = "Up and down have together less than 5 % in π0 in the corridor (previous action left or right)"
-    onwards = "π0 keeps the direction of travel in the corridor (its probability less the next likeliest)"
-    return [
-        *claims,
-        Claim(spread, spread_difference, 0.0, is_above=False),
-        Claim(sideways, sideways_probability, 0.05, is_above=False, unit=".1%"),
-        Claim(onwards, direction_margin, 0.0, unit=".1%"),
-    ]
-
-
-def claims_text(results: Results) -> str:
-    """
-    :param results: Results
-    :return: The page with all claims, in Markdown
-    """
-    n_seeds, n_iterations = len(results.seeds), results.returns.shape[-1]
-    lines = [
-        "# Two rooms: what the paper claims and what came out",
-        "",
-        f"{n_seeds} seeds, {n_iterations} iterations. Intervals: 95 %, percentile bootstrap over seeds ({N_RESAMPLES} "
-        f"resamples). Curves are means over seeds, smoothed over {window(n_iterations)} iterations. A claim holds or "
-        "does not hold where the whole interval is on one side of its bound, else it is undecided.",
-        "",
-        "| claim | measured | 95 % interval | bound | verdict |",
-        "|---|---:|---:|---:|---|",
-    ]
-    for claim in make_claims():
-        low, high = interval(results, claim.statistic)
-        value, *ends, bound = (
-            format(number, claim.unit) for number in (claim.statistic(results), low, high, claim.bound)
-        )
-        sign = "≥" if claim.is_above else "≤"
-        lines.append(
-            f"| {claim.text} | {value} | {ends[0]} to {ends[1]} | {sign} {bound} | **{claim.verdict(low, high)}** |"
-        )
-    return "\n".join([*lines, "", *crossing_lines(results), ""])
-
-
-def crossing_lines(results: Results) -> list[str]:
-    """
-    :param results: Results
-    :return: A table of the levels and of the iterations at which they are passed, in Markdown
-    """
-    lines = [
-        "Iterations after which the smoothed curves pass a level; the first is that of separate learning at the end:",
-        "",
-        "| tasks | level | Distral | separate learning | ratio |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    for phase, name in enumerate(PHASES):
-        for level in LEVELS:
-            value, *passed = crossings(results, phase, level)
-            cells = ["never" if np.isinf(number) else f"{number:.0f}" for number in passed]
-            lines.append(
-                f"| {name} | {value:.2f} | {' | '.join(cells)} | {crossing_ratio(results, phase, level):.2f} |"
-            )
-    return lines
-
-
-def write_claims(folder: Path, results: Results) -> None:
-    """
-    :param folder: Where the page goes
-    :param results: Results
-    """
-    with atomic_write(folder / CLAIMS) as beside:
-        beside.write_text(claims_text(results), encoding="utf-8")
+def _widened(centre: float, end: float, factor: float) -> float:
+    return end if np.isinf(end) else centre + factor * (end - centre)

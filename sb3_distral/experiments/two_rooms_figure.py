@@ -20,6 +20,7 @@ from sb3_distral.experiments.two_rooms_claims import (
     TRAINING,
     crossings,
     smoothed,
+    widening,
     window,
 )
 from sb3_distral.tasks.grids import draw_grid
@@ -47,11 +48,13 @@ def paper_curves() -> Array:
 def band(curves: Array) -> Array:
     """
     :param curves: A curve for each seed, shape (n_seeds, n_points)
-    :return: Lower and upper end of the 95 % bootstrap interval of their mean, point by point, shape (2, n_points)
+    :return: Lower and upper end of the 95 % bootstrap interval of their mean, point by point, widened like those of the
+        claims, shape (2, n_points)
     """
     n_seeds = len(curves)
     draws = np.random.default_rng(0).multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=N_RESAMPLES) / n_seeds
-    ends: Array = np.percentile(draws @ curves, [2.5, 97.5], axis=0)
+    mean = curves.mean(axis=0)
+    ends: Array = mean + widening(n_seeds) * (np.percentile(draws @ curves, [2.5, 97.5], axis=0) - mean)
     return ends
 
 
@@ -67,6 +70,7 @@ def draw_curves(axes: Axes, results: Results, phase: int) -> None:
         curves = smoothed(results.returns[:, method, phase])
         axes.plot(iterations, curves.mean(axis=0), color=colour, label=METHODS[method])
         axes.fill_between(iterations, *band(curves), color=colour, alpha=0.2, linewidth=0)
+    axes.set_ylabel("return of a roll-out, not discounted")
     level, *passed = crossings(results, phase)
     axes.axhline(level, color="0.4", linestyle=":", linewidth=1)
     for iteration, colour in zip(passed, COLOURS, strict=True):
@@ -85,6 +89,8 @@ def draw_paper(axes: Axes) -> None:
         ends = curves[f"{name}_lo"], curves[f"{name}_hi"]
         axes.fill_between(curves["iteration"], *ends, color=colour, alpha=0.2, linewidth=0)
     axes.set_title("the paper's Figure 3 (its grid is not known)")
+    axes.set_ylabel("return, on the paper's own scale")
+    axes.legend(loc="lower right", frameon=False, title="means and bands as printed,\nread off (about ±0.15)")
 
 
 def draw_example(axes: Axes, goal: int, name: str) -> None:
@@ -143,14 +149,18 @@ def draw_figure(results: Results) -> Figure:
     for axes in (own, test, paper):
         axes.set_xlabel("iterations of 10 roll-outs a task")
         axes.grid(alpha=0.3)
-    own.set_ylabel("return of a roll-out, not discounted")
-    own.legend(loc="lower right", frameon=False, title="mean and 95 % interval")
+    own.legend(
+        loc="lower right",
+        frameon=False,
+        title="mean and 95 % interval\nover seeds; dots: where they\npass separate's last return",
+    )
     goals = list(dict.fromkeys(results.goals[0, TRAINING].tolist()))[:N_EXAMPLES]
     for axes, goal, letter in zip(middle.subplots(1, N_EXAMPLES), goals, "ABCD", strict=False):
         draw_example(axes, goal, f"task {letter}: goal green, a start red")
     policy = results.corridor.mean(axis=0)
     for axes, action, name in zip(bottom.subplots(1, 2), (LEFT, RIGHT), ("left", "right"), strict=True):
-        draw_arrows(axes, policy[:, action], f"π0 in the corridor, previous action {name} (size: probability)")
+        title = f"π0 in the corridor after a move {name}\nsize of arrows: probability; number: the greatest of them"
+        draw_arrows(axes, policy[:, action], title)
     return figure
 
 

@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from sb3_distral.tasks.batched import Array, BatchedTasks
+from sb3_distral.tasks.mosaic import mosaic
 
 
 def check_render_mode(render_mode: str | None) -> str | None:
@@ -119,6 +120,17 @@ class BatchedVecEnv(VecEnv):
             )
             return [None] * self.num_envs
         return [self.batch.render(row) for row in range(self.num_envs)]
+
+    def render(self, mode: str | None = None) -> Array | None:
+        """
+        Draw every sub-environment into one picture, under the number of its task.
+
+        :param mode: ``None`` or ``"rgb_array"``; ``"human"`` shows the pictures as other vec envs do
+        :return: RGB picture, or ``None`` without a render mode
+        """
+        if self.render_mode is None or mode == "human":
+            return super().render(mode)
+        return mosaic([self.batch.render(row) for row in range(self.num_envs)], self.batch.tasks.tolist())
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """

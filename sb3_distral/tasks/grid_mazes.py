@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sb3_distral.tasks.batched import Array
+from sb3_distral.tasks.carving import join_rooms
 from sb3_distral.tasks.grids import MOVES, GridEnv, GridTasks, Layout, check_seed, free_cells
 
 #: Part of the walls between two corridors that is opened after the depth-first search, so that there are loops.
@@ -28,19 +29,15 @@ def carve_maze(size: int, generator: np.random.Generator) -> npt.NDArray[np.bool
     :return: walls, ``bool``, shape ``(size, size)``; every free cell can be reached from every other
     """
     walls = np.ones((size, size), dtype=np.bool_)
-    walls[1, 1] = False
-    path = [np.array([1, 1])]
-    while path:
-        # Corridors lie on the odd coordinates, two cells apart; the cell between is the wall to open.
-        targets = path[-1] + 2 * MOVES
-        inside = ((targets > 0) & (targets < size)).all(axis=1)
-        unvisited = [target for target in targets[inside] if walls[tuple(target)]]
-        if not unvisited:
-            path.pop()
-            continue
-        target = unvisited[generator.integers(len(unvisited))]
-        walls[tuple(target)] = walls[tuple((path[-1] + target) // 2)] = False
-        path.append(target)
+    # Rooms lie on the odd coordinates, two cells apart; the cell between is the wall to open.
+    walls[1::2, 1::2] = False
+    neighbours: dict[int, list[int]] = {}
+    for room in np.argwhere(~walls):
+        beside = room + 2 * MOVES
+        inside = ((beside > 0) & (beside < size)).all(axis=1)
+        neighbours[int(room @ [size, 1])] = (beside[inside] @ [size, 1]).tolist()
+    joined = join_rooms(neighbours, min(neighbours), lambda n_targets: int(generator.integers(n_targets)))
+    walls.ravel()[[(room + other) // 2 for room, other in joined]] = False
     return _open_extra(walls, generator)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium import spaces
 
 from sb3_distral.tasks.batched import Array, BatchedTasks
+from sb3_distral.tasks.carving import join_rooms
 from sb3_distral.tasks.grids import MOVES
 
 #: Width and height of a maze in cells, border included; and of its layers, where one more ring of walls lets the agent
@@ -49,18 +50,9 @@ def carve(openings: float, generator: np.random.Generator) -> Array:
     """
     walls = np.ones(WIDTH * WIDTH, dtype=np.float32)
     walls[ROOMS] = 0.0
-    path, unvisited, passages = [int(ROOMS[0])], set(ROOMS[1:].tolist()), []
-    chances = iter(generator.random(len(unvisited)).tolist())
-    while path:
-        targets = [room for room in _NEIGHBOURS[path[-1]] if room in unvisited]
-        if not targets:
-            path.pop()
-            continue
-        target = targets[int(next(chances) * len(targets))]
-        unvisited.remove(target)
-        passages.append((path[-1] + target) // 2)
-        path.append(target)
-    walls[passages] = 0.0
+    chances = iter(generator.random(len(ROOMS) - 1).tolist())
+    joined = join_rooms(_NEIGHBOURS, int(ROOMS[0]), lambda n_targets: int(next(chances) * n_targets))
+    walls[[(room + other) // 2 for room, other in joined]] = 0.0
     closed = generator.permutation(BETWEEN[walls[BETWEEN] == 1.0])
     walls[closed[: round(openings * len(closed))]] = 0.0
     return walls

@@ -1,13 +1,21 @@
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from sb3_distral.experiments.claims import CLAIMS, Comparison, judge, verdict, write_claims
+from sb3_distral.experiments.claims import BASELINES, CLAIMS, DISTRAL, Comparison, judge, verdict
+from sb3_distral.experiments.claims_page import write_claims
 from sb3_distral.experiments.results import StudyResults, read_results
+from sb3_distral.experiments.run_files import run_path, write_study
 from sb3_distral.experiments.statistics import Estimate
-from sb3_distral.experiments.study import FIGURE_4, Run
+from sb3_distral.experiments.study import FIGURE_4, Run, Study
+from tests.experiments import synthetic
 from tests.experiments.synthetic import AS_IN_THE_PAPER, made_up, write_study_of
 
 
@@ -77,6 +85,24 @@ def test_the_more_pairs_a_claim_has_the_wider_are_the_intervals_that_refute_it(t
     assert verdict(judge(claim, results)) == "undecided"
 
 
+#: All algorithms in one setting.
+SMALL = Study("grid-mazes", entropy_costs=(0.01,), learning_rates=(2e-3,))
+
+
+def test_faster_means_the_first_half_and_higher_the_end(tmp_path: Path) -> None:
+    # Distral is there at once but stays low: less area under the curve than the baselines have.
+    levels = dict.fromkeys(DISTRAL, (5.0, 0.05)) | dict.fromkeys(BASELINES, (12.0, 0.55))
+    found = verdicts(read_results(write_study_of(tmp_path, SMALL, partial(made_up, levels=levels))))
+    assert (found["a1"], found["a2"]) == ("holds", "does not hold")
+
+
+def test_two_columns_have_to_distil_better_than_the_baselines_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(synthetic.DISTILLED, "A3C_multitask", 12.0)
+    assert verdicts(read_results(write_study_of(tmp_path, SMALL)))["b1"] == "does not hold"
+
+
 def test_table_of_claims(tmp_path: Path) -> None:
     write_claims(study_with(tmp_path), tmp_path / "claims.md")
     text = (tmp_path / "claims.md").read_text()
@@ -92,3 +118,39 @@ def test_table_of_claims_with_one_algorithm(names: tuple[str, ...], tmp_path: Pa
     write_claims(results, tmp_path / "claims.md")
     text = (tmp_path / "claims.md").read_text()
     assert "36 of 252 runs" in text and "**holds**" not in text and "nan" not in text
+
+
+def best_distilled_at_high_cost(run: Run) -> dict[str, Any]:
+    results = made_up(run)
+    if run.setting.entropy_cost == 0.03:
+        results["distilled_curves"] = (10 * np.array(results["distilled_curves"])).tolist()
+    return results
+
+
+def test_page_names_its_columns_settings_and_damaged_files(tmp_path: Path) -> None:
+    study = replace(SMALL, entropy_costs=(0.01, 0.03), n_seeds=2)
+    folder = write_study_of(tmp_path, study, best_distilled_at_high_cost)
+    run_path(folder, study.runs[0]).write_text("{")
+    write_claims(read_results(folder), tmp_path / "claims.md")
+    text = (tmp_path / "claims.md").read_text()
+    assert "| KL_2col | 0.01, 0.002 | 0.03, 0.002 |" in text
+    assert f"- {study.runs[0].key}.json" in text
+    headers = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line, rule in pairwise(text.splitlines())
+        if rule.startswith("|---")
+    ]
+    assert len(headers) == 2 + len(CLAIMS["grid-mazes"])
+    assert all(cell for header in headers for cell in header)
+    assert [header[-1] for header in headers[:-1]] == ["verdict"] * (len(headers) - 1)
+
+
+def test_page_names_all_commands_with_the_first_date_and_the_last(tmp_path: Path) -> None:
+    folder = write_study_of(tmp_path, SMALL)
+    write_study(folder, SMALL, "another command")
+    record = json.loads((folder / "study.json").read_text())
+    for made_by, date in zip(record["commands"], ("2026-01-01", "2026-02-02"), strict=True):
+        made_by["date"] = date
+    (folder / "study.json").write_text(json.dumps(record))
+    write_claims(read_results(folder), tmp_path / "claims.md")
+    assert "`made up` and `another command`, 2026-01-01 to 2026-02-02, " in (tmp_path / "claims.md").read_text()

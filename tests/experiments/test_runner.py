@@ -1,14 +1,20 @@
 import json
 import multiprocessing
+import os
+import signal
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from joblib import parallel_config
+from tqdm import tqdm
 
+from sb3_distral.experiments import runner
 from sb3_distral.experiments.results import read_results
-from sb3_distral.experiments.run_files import read_run, run_path
+from sb3_distral.experiments.run_files import commands, read_run, read_study, run_path
 from sb3_distral.experiments.runner import run_study
 from sb3_distral.experiments.study import Run, Study
 from sb3_distral.experiments.training import N_BINS, train_run
@@ -21,7 +27,8 @@ TINY = Study(
 
 def contents(folder: Path) -> dict[str, Any]:
     """Return everything in the files of the runs that does not depend on the clock."""
-    found = {path.name: json.loads(path.read_text()) for path in (folder / "runs").iterdir()}
+    # A process that was killed while it wrote leaves a part of a file beside them.
+    found = {path.name: json.loads(path.read_text()) for path in folder.glob("runs/*.json")}
     for content in found.values():
         del content["checksum"], content["results"]["timing"]
     return found
@@ -72,11 +79,6 @@ def test_results_of_a_run() -> None:
     assert results["timing"]["steps_per_second"] > 0
 
 
-def test_too_few_steps_for_an_episode_are_refused() -> None:
-    with pytest.raises(ValueError, match="more steps"):
-        train_run(replace(TINY.runs[0], suite="grid-mazes", timesteps=80))
-
-
 @pytest.mark.parametrize("damage", [lambda text: text[:100], lambda text: text.replace("0.", "1.", 1), lambda text: ""])
 def test_damaged_file_is_reported_and_the_run_repeated(damage: Any, tmp_path: Path, capsys: Any) -> None:
     run_study(TINY, tmp_path, 1, train=made_up)
@@ -98,7 +100,8 @@ def fail_for_a3c(run: Run) -> dict[str, Any]:
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_failed_run_is_recorded_and_the_rest_goes_on(n_jobs: int, tmp_path: Path, capsys: Any) -> None:
-    run_study(TINY, tmp_path, n_jobs, train=fail_for_a3c)
+    failures = run_study(TINY, tmp_path, n_jobs, train=fail_for_a3c)
+    assert sorted(failures) == [run.key for run in TINY.runs if run.algorithm == "A3C" and run.seed == 0]
     results = read_results(tmp_path)
     assert results.progress == "6 of 8 runs, 2 failed"
     assert set(results.failures.values()) == {"RuntimeError: no luck"}
@@ -107,6 +110,81 @@ def test_failed_run_is_recorded_and_the_rest_goes_on(n_jobs: int, tmp_path: Path
     assert capsys.readouterr().out.count("no luck") == 2
     run_study(TINY, tmp_path, n_jobs, train=made_up)
     assert read_results(tmp_path).progress == "8 of 8 runs"
+
+
+def die(run: Run) -> dict[str, Any]:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def test_killed_worker_is_told_with_advice(tmp_path: Path) -> None:
+    first = replace(TINY, algorithms=("KL+ent_2col",))
+    run_study(first, tmp_path, 1, train=made_up)
+    with pytest.raises(ChildProcessError, match=r"memory was short.* fewer --n-jobs than 2"):
+        run_study(TINY, tmp_path, 2, train=die)
+    assert read_results(tmp_path).progress == "4 of 8 runs"
+    run_study(TINY, tmp_path, 1, train=made_up)
+    assert read_results(tmp_path).progress == "8 of 8 runs"
+
+
+def test_runs_on_another_back_end(tmp_path: Path) -> None:
+    ran_by: list[str] = []
+
+    def train(run: Run) -> dict[str, Any]:
+        # Another process would fill a list of its own.
+        ran_by.append(threading.current_thread().name)
+        return made_up(run)
+
+    with parallel_config(backend="threading"):
+        assert run_study(TINY, tmp_path, 2, train=train) == {}
+    assert len(ran_by) == 8 and "MainThread" not in ran_by
+    assert read_results(tmp_path).progress == "8 of 8 runs"
+
+
+def test_bar_goes_from_what_is_done_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_study(replace(TINY, algorithms=("A3C",)), tmp_path, 1, train=made_up)
+    shown: list[int] = []
+
+    class Bar(tqdm):  # type: ignore[type-arg]
+        def update(self, n: float | None = 1) -> bool | None:
+            updated = super().update(n)
+            shown.append(int(self.n))
+            return updated
+
+    monkeypatch.setattr(runner, "tqdm", Bar)
+    run_study(TINY, tmp_path, 1, train=made_up)
+    assert list(dict.fromkeys(shown)) == [5, 6, 7, 8]
+
+
+def test_every_command_with_something_to_do_is_recorded(tmp_path: Path) -> None:
+    for n_seeds, command in ((1, "first"), (2, "second"), (1, "nothing to do")):
+        run_study(replace(TINY, n_seeds=n_seeds), tmp_path, 1, command, made_up)
+    study, record = read_study(tmp_path)
+    assert study.n_seeds == 2
+    assert [made_by["command"] for made_by in commands(record)] == ["first", "second"]
+    assert all(made_by["machine"]["cores"] >= 1 and made_by["date"] for made_by in commands(record))
+
+
+def test_file_of_a_single_command_is_still_read(tmp_path: Path) -> None:
+    run_study(TINY, tmp_path, 1, "first", made_up)
+    _, record = read_study(tmp_path)
+    old = {"kind": "figure4", "study": record["study"], **record["commands"][0]}
+    (tmp_path / "study.json").write_text(json.dumps(old))
+    assert commands(read_study(tmp_path)[1]) == record["commands"]
+    run_study(replace(TINY, n_seeds=3), tmp_path, 1, "second", made_up)
+    assert [made_by["command"] for made_by in commands(read_study(tmp_path)[1])] == ["first", "second"]
+
+
+def test_too_few_steps_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--timesteps is 799, expected at least 800"):
+        run_study(replace(TINY, timesteps=799), tmp_path / "new", 1, train=made_up)
+    assert not (tmp_path / "new").exists()
+
+
+def test_folder_of_another_experiment_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "study.json").write_text('{"kind": "two-rooms", "runs": []}')
+    with pytest.raises(ValueError, match=r"holds the study two-rooms, expected figure4 or no study\. Pass another"):
+        run_study(TINY, tmp_path, 1, train=made_up)
 
 
 def test_folder_of_another_study_is_refused(tmp_path: Path) -> None:
@@ -118,5 +196,6 @@ def test_folder_of_another_study_is_refused(tmp_path: Path) -> None:
 def test_study_grows_by_seeds(tmp_path: Path) -> None:
     more = replace(TINY, n_seeds=3, algorithms=("A3C",))
     run_study(TINY, tmp_path, 1, train=made_up)
-    assert run_study(more, tmp_path, 1, train=made_up).n_seeds == 3
+    assert run_study(more, tmp_path, 1, train=made_up) == {}
+    assert read_study(tmp_path)[0].n_seeds == 3
     assert read_results(tmp_path).progress == "10 of 12 runs"

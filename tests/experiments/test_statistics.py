@@ -1,14 +1,9 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
-from rliable import library, metrics
 
 from sb3_distral.experiments import statistics
-from sb3_distral.experiments.results import AlgorithmResults, read_results
-from sb3_distral.experiments.study import FIGURE_4
+from sb3_distral.experiments.results import AlgorithmResults
 from sb3_distral.experiments.training import N_BINS, _filled
-from tests.experiments.synthetic import made_up, write_study_of
 
 
 def results_of(levels: np.ndarray) -> AlgorithmResults:
@@ -42,6 +37,16 @@ def test_measures_by_hand() -> None:
     own = results_of(np.array([[1, 3], [5, 7]]))
     assert statistics.measured(statistics.FINAL, own) == 6
     assert statistics.measured(statistics.ALL_FINAL, own) == 4
+
+
+def test_setting_is_chosen_by_the_policy_that_is_measured() -> None:
+    # The task policies are better in the first setting, π0 in the second.
+    first, second = np.array([[5.0], [1.0]]), np.array([[1.0], [4.0]])
+    task, distilled = results_of(first), results_of(second)
+    at_end = np.array([[[10.0]], [[20.0]]])
+    own = AlgorithmResults(task.curves, distilled.curves[..., :2], at_end, 2 * at_end, np.ones((2, 1)))
+    measures = (statistics.FINAL, statistics.DISTILLED, statistics.UNSEEN)
+    assert [statistics.measured(measure, own) for measure in measures] == [5, 20, 40]
 
 
 #: What two seeds widen deviations by: √(n / (n - 1)) t(2) / 1.96.
@@ -116,53 +121,3 @@ def test_ratio() -> None:
         statistics.SPEED, results_of(np.full((1, 2), 3)), results_of(np.full((1, 2), 2)), True
     )
     assert estimate == pytest.approx((1.5, 1.5, 1.5))
-
-
-def test_interquartile_mean_is_rliables() -> None:
-    scores = np.random.default_rng(0).normal(size=(5, 8))
-    estimate = statistics.interquartile_means({"one": scores, "two": scores + 1})["two"]
-    middle = np.sort(scores.ravel())[10:30]
-    assert estimate.value == pytest.approx(middle.mean() + 1) == pytest.approx(metrics.aggregate_iqm(scores + 1))
-    assert estimate.low < estimate.value < estimate.high
-    np.random.seed(0)
-    _, intervals = library.get_interval_estimates(
-        {"one": scores, "two": scores + 1}, lambda own: np.array([metrics.aggregate_iqm(own)]), reps=1000
-    )
-    assert [estimate.low, estimate.high] == pytest.approx(intervals["two"].ravel())
-
-
-def test_probability_of_improvement_is_rliables() -> None:
-    generator = np.random.default_rng(1)
-    first, second = generator.integers(0, 5, (6, 3)).astype(float), generator.integers(0, 5, (4, 3)).astype(float)
-    expected = metrics.probability_of_improvement(first, second)
-    assert statistics.improvement_probability(first, second) == pytest.approx(expected)
-    estimate = statistics.improvement_probabilities({"pair": (first, second)})["pair"]
-    assert estimate.value == pytest.approx(expected)
-    assert estimate.low < estimate.value < estimate.high
-
-
-def test_performance_profile_by_hand() -> None:
-    profiles, intervals = statistics.performance_profiles({"one": np.array([[1.0, 2.0], [3.0, 4.0]])}, np.arange(5.0))
-    assert profiles["one"].tolist() == [1, 0.75, 0.5, 0.25, 0]
-    assert intervals["one"].shape == (2, 5)
-
-
-def test_statistics_leave_numpys_generator_alone() -> None:
-    np.random.seed(3)
-    expected = np.random.rand()
-    np.random.seed(3)
-    statistics.interquartile_means({"one": np.eye(3)})
-    assert np.random.rand() == expected
-
-
-def test_scores_are_divided_by_the_best_a3c_on_each_task(tmp_path: Path) -> None:
-    results = read_results(write_study_of(tmp_path, FIGURE_4["grid-tag"]))
-    assert results.is_normalised
-    assert results.algorithms["A3C"].final.mean(axis=1).max(axis=0) == pytest.approx(np.ones(4))
-
-
-def test_mazes_are_not_normalised(tmp_path: Path) -> None:
-    results = read_results(write_study_of(tmp_path, is_there=lambda run: run.seed == 0))
-    assert not results.is_normalised
-    run = results.study.runs[0]
-    assert results.algorithms[run.algorithm].curves[0, 0] == pytest.approx(np.array(made_up(run)["curves"]))

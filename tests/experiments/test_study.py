@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -38,8 +39,18 @@ def test_studies_join_by_algorithms_and_seeds_only() -> None:
     study = Study("grid-mazes", ("A3C",), n_seeds=3)
     joined = study.joined(Study("grid-mazes", ("KL_2col", "A3C"), n_seeds=2))
     assert (joined.algorithms, joined.n_seeds) == (("A3C", "KL_2col"), 3)
-    with pytest.raises(ValueError, match="differs"):
-        study.joined(replace(study, timesteps=1))
+    with pytest.raises(ValueError, match=r"a study with timesteps=307200, which differs from timesteps=1: only"):
+        study.joined(replace(study, timesteps=1, n_seeds=5))
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [{"algorithms": ("A3C", "KL_2col", "A3C")}, {"entropy_costs": (0.1, 0.1)}, {"learning_rates": (1e-3, 1e-3)}],
+)
+def test_repeated_values_are_refused(repeated: dict[str, Any]) -> None:
+    ((name, values),) = repeated.items()
+    with pytest.raises(ValueError, match=rf"{name} holds \['?{values[0]}'?\] more than once"):
+        Study("grid-mazes", **repeated)
 
 
 def test_learning_rate_falls_to_a_sixth() -> None:

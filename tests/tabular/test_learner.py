@@ -87,6 +87,32 @@ def test_what_does_not_fit_is_refused() -> None:
         make_learner(corridor_tasks(), distilled_policy=always(1, n_states=3))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"alpha": 2}, "alpha=2 was given for all tasks, but"),
+        ({"beta": -1}, "beta=-1 was given for all tasks, but"),
+        ({"beta": np.inf}, "beta is inf, but a Boltzmann policy needs a finite β"),
+        ({"gamma": 2}, r"gamma is 2, expected a discount in \[0, 1\]"),
+        ({"step_size": 5}, "step_size is 5, expected a number above 0, at most 1"),
+        ({"step_size": 0}, "step_size is 0, expected a number above 0, at most 1"),
+        ({"pseudocount": 0}, "pseudocount is 0, expected a number above 0"),
+        ({"distilled_policy": np.full((1, 4, 2), 3.5)}, r"sums over actions from 7\.0 to 7\.0"),
+        ({"distilled_policy": np.tile([0.0, 1.0], (1, 4, 1))}, r"entries from 0\.0 to 1\.0"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_learner(corridor_tasks(), **arguments)
+
+
+def test_pseudocount_is_added_to_the_counts() -> None:
+    learner = make_learner(corridor_tasks(), pseudocount=3.0)
+    learner.iterate(n_rollouts=1, length=4)
+    smoothed = learner.counts + 3
+    assert (learner.distilled_policy == smoothed / smoothed.sum(axis=-1, keepdims=True)).all()
+
+
 def test_rollouts_in_the_same_place_add_up() -> None:
     """Ten first steps with one action move Q ten times by a tenth."""
     learner = make_learner(corridor_tasks(), distilled_policy=always(1))

@@ -22,7 +22,6 @@ from sb3_distral.experiments.two_rooms import (
 from sb3_distral.experiments.two_rooms_claims import (
     TRAINING,
     Claim,
-    claims_text,
     crossing,
     crossing_ratio,
     interval,
@@ -30,6 +29,7 @@ from sb3_distral.experiments.two_rooms_claims import (
     smoothed,
 )
 from sb3_distral.experiments.two_rooms_figure import paper_curves
+from sb3_distral.experiments.two_rooms_page import claims_text
 from sb3_distral.tasks.two_rooms import CELLS, NEXT_CELL, TwoRooms
 
 N_ITERATIONS = 3
@@ -130,6 +130,19 @@ def test_done_seeds_are_not_done_again(tmp_path: Path, monkeypatch: pytest.Monke
     assert (tmp_path / "claims.md").exists()
     with pytest.raises(ValueError, match=r"--n-iterations is 4, but .* holds results of 3 iterations"):
         study(tmp_path, n_iterations=4).run()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_folder_of_another_study_is_refused_before_anything_is_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "study.json").write_text('{"kind": "figure4", "commands": []}')
+    monkeypatch.setattr(two_rooms, "run_seeds", None)
+    with pytest.raises(ValueError, match=r"holds the study figure4, expected two-rooms or no study\. Pass another"):
+        study(tmp_path).run()
+    (tmp_path / "study.json").write_text("{")
+    with pytest.raises(ValueError, match=r"study\.json cannot be read"):
+        study(tmp_path).run()
 
 
 @pytest.mark.usefixtures("tiny", "undrawn")
