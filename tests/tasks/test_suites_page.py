@@ -16,7 +16,7 @@ PAGE = (DOCS / "suites.md").read_text(encoding="utf-8")
 def test_pictures_are_those_that_the_code_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "docs/images").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    *_, block = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+    (block,) = (code for code in re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL) if "imsave" in code)
     exec(block, {})
     for suite in tasks.SUITES:
         image = f"images/{suite}.png"
