@@ -130,6 +130,7 @@ def test_infinite_ends_stay_infinite() -> None:
 
 def test_one_seed_decides_nothing() -> None:
     assert np.isnan(interval(by_hand(1), sideways_probability)).all()
+    assert np.isnan(interval(by_hand(1), lambda own: np.inf)).all()
     assert np.isnan(two_rooms_figure.band(np.ones((1, 3)))).all()
     text = claims_text(by_hand(1))
     assert text.count("**undecided**") == 11 and "nan" not in text.split("Iterations after")[0]

@@ -23,13 +23,13 @@ def test_digits_can_be_read() -> None:
 
 
 def test_every_picture_is_whole_under_its_number_and_the_rest_is_white() -> None:
-    env = BatchedVecEnv(GridMazes([2, 0, 5, 1, 1], size=5), render_mode="rgb_array")
+    env = BatchedVecEnv(GridMazes([2, 0, 5, 1, 1, 7, 3], size=5), render_mode="rgb_array")
     env.reset()
     whole = np.array(env.render())
     size = 5 * 24
-    assert whole.shape == (2 * (STRIP + size) + GAP, 3 * (size + GAP) + GAP, 3)
-    for place, (picture, number) in enumerate(zip(env.get_images(), (2, 0, 5, 1, 1), strict=True)):
-        top, left = place // 3 * (STRIP + size), GAP + place % 3 * (size + GAP)
+    assert whole.shape == (2 * (STRIP + size) + GAP, 4 * (size + GAP) + GAP, 3)
+    for place, (picture, number) in enumerate(zip(env.get_images(), (2, 0, 5, 1, 1, 7, 3), strict=True)):
+        top, left = place // 4 * (STRIP + size), GAP + place % 4 * (size + GAP)
         shown = whole[top + STRIP : top + STRIP + size, left : left + size]
         np.testing.assert_array_equal(shown, picture)
         shown[:] = 255
