@@ -184,7 +184,7 @@ def test_too_few_steps_are_refused_before_anything_is_written(tmp_path: Path) ->
 
 def test_folder_of_another_experiment_is_refused(tmp_path: Path) -> None:
     (tmp_path / "study.json").write_text('{"kind": "two-rooms", "runs": []}')
-    with pytest.raises(ValueError, match=r"holds the study two-rooms, expected figure4 or no study\. Pass another"):
+    with pytest.raises(ValueError, match=r"holds the study two-rooms, expected figure4 or an empty folder"):
         run_study(TINY, tmp_path, 1, train=made_up)
 
 

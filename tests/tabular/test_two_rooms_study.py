@@ -138,7 +138,7 @@ def test_folder_of_another_study_is_refused_before_anything_is_learned(
 ) -> None:
     (tmp_path / "study.json").write_text('{"kind": "figure4", "commands": []}')
     monkeypatch.setattr(two_rooms, "run_seeds", None)
-    with pytest.raises(ValueError, match=r"holds the study figure4, expected two-rooms or no study\. Pass another"):
+    with pytest.raises(ValueError, match=r"holds the study figure4, expected two-rooms or an empty folder"):
         study(tmp_path).run()
     (tmp_path / "study.json").write_text("{")
     with pytest.raises(ValueError, match=r"study\.json cannot be read"):
