@@ -16,8 +16,8 @@ class RecurrentTaskColumns(TaskColumns):
     """
     The recurrent actor-critic networks of n tasks as one network.
 
-    The LSTMs are a loop over tasks in which PyTorch runs whole sequences. One product a step for all tasks was three
-    times slower at the paper's size.
+    The LSTMs are a loop over tasks in which PyTorch runs whole sequences. One product a step for all tasks was two
+    to three times slower at the paper's size.
 
     :param columns: The separate networks, of equal structure; their parameters are copied
     """
