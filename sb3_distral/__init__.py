@@ -7,6 +7,7 @@ from sb3_distral.algorithms import ALGORITHMS
 from sb3_distral.callbacks import DistillationCallback, RolloutCheckpointCallback, TaskEvalCallback
 from sb3_distral.distral_a2c import DistralA2C
 from sb3_distral.evaluation import DistilledPredictor, evaluate_tasks
+from sb3_distral.remote_vec_env import RemoteVecEnv
 from sb3_distral.rewards import DistilledPriorReward, RegularizedReward
 from sb3_distral.vec_env import TaskVecEnv, make_task_vec_env
 
@@ -19,6 +20,7 @@ __all__ = [
     "DistilledPriorReward",
     "DistralA2C",
     "RegularizedReward",
+    "RemoteVecEnv",
     "RolloutCheckpointCallback",
     "TaskEvalCallback",
     "TaskVecEnv",
