@@ -33,8 +33,9 @@ class RemoteVecEnv(VecEnv):
 
     def __init__(self, make_venv: Callable[[], VecEnv]):
         context = multiprocessing.get_context(START_METHOD)
-        # Imports happen once and share their memory. The main module is left out: it may load OpenGL, and is forked.
-        context.set_forkserver_preload([__name__])
+        if START_METHOD == "forkserver":
+            # Imports happen once and share their memory. Not so for the main module: it may load OpenGL, and is forked.
+            context.set_forkserver_preload([__name__])
         self.connection, remote = context.Pipe()
         arguments = (remote, CloudpickleWrapper(make_venv))
         self.process = context.Process(target=serve, args=arguments, daemon=True)  # type: ignore[attr-defined]

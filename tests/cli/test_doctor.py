@@ -63,7 +63,7 @@ def test_wrong_frames_are_found(capsys, monkeypatch):
 )
 def test_what_is_missing_is_said_and_the_exit_code_is_1(missing, advice):
     script = [sys.executable, "-c", WITHOUT.replace("{missing}", missing)]
-    done = subprocess.run(script, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(script, capture_output=True, text=True, timeout=900)
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
     assert advice in done.stdout
     assert "grid-mazes" in done.stdout and "not available" in done.stdout

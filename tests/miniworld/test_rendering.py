@@ -253,7 +253,8 @@ def cycles(n):
         env.close()
 
 envs = [gym.make("{HALLWAY}", **WINDOW), gym.make("{PICKUP}", **WINDOW)]
-{{what}}(5)
+# Drawing a kind of thing for the first time takes memory once.
+{{what}}(20)
 before = resident()
 {{what}}({{n}})
 print(resident() - before)

@@ -51,6 +51,6 @@ def fresh(script: str, *args: Any, **environment: str) -> subprocess.Popen[str]:
 
 def output(process: subprocess.Popen[str]) -> str:
     """What a script printed; it must have succeeded."""
-    stdout, stderr = process.communicate(timeout=300)
+    stdout, stderr = process.communicate(timeout=900)
     assert process.returncode == 0, stderr
     return stdout

@@ -125,7 +125,6 @@ def render_world(env: Any, *args: Any, **kwargs: Any) -> Any:
     :param kwargs: As MiniWorld
     :return: As MiniWorld
     """
-    enter(env)
     if not hasattr(gl.current_context, "static_world"):
         env._render_static()
     return own_render_world(env, *args, **kwargs)

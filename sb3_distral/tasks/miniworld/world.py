@@ -57,8 +57,8 @@ class World(MiniWorldEnv):  # type: ignore[misc]
 
     Observation: what the agent sees, RGB, ``uint8``, shape ``(84, 84, 3)``. Actions: the suite's ``motions``; each
     lasts four frames, whose rewards are summed. Nothing ends an episode, which is truncated after
-    ``max_episode_steps``. ``info["is_success"]`` tells whether the task has been solved at least once in this episode;
-    each suite says what that means. All randomness comes from ``np_random``.
+    ``max_episode_steps``. ``info["is_success"]`` tells whether the task has been solved in this episode; each suite
+    says what that means. All randomness comes from ``np_random``.
 
     A subclass builds the world of an episode in ``_gen_world`` (rooms into ``rooms``, agent and things by :meth:`put`),
     says where the agent can stand, and plays a frame.
@@ -84,7 +84,7 @@ class World(MiniWorldEnv):  # type: ignore[misc]
             raise ValueError(f"view is {view!r}, expected 'agent' or 'top'; pass one of these.")
         self.task = task
         self.is_success = False
-        # MiniWorld never frees the buffer for pictures, so it is large only where pictures are asked for.
+        # MiniWorld always has a buffer for pictures; it takes megabytes only where pictures are asked for.
         large = {"window_width": PICTURE, "window_height": PICTURE}
         super().__init__(
             max_episode_steps=self.max_episode_steps,
