@@ -116,6 +116,7 @@ def test_a_seed_decides_everything_whatever_the_neighbours_do(made: Maker, task:
         expected, *expected_rest = second.step(action)
         np.testing.assert_array_equal(observation, expected)
         assert rest == expected_rest
+        np.testing.assert_array_equal(first.bots.positions, second.bots.positions)
 
 
 def test_properties_of_the_tasks(made: Maker) -> None:
@@ -163,7 +164,7 @@ def test_walls_stop_the_agent(env: LaserTagEnv) -> None:
 
 def test_tag_reaches_the_first_bot_ahead_and_sends_it_away(env: LaserTagEnv) -> None:
     post(env, (4.0, 0.5), (2.0, -0.5), (1.0, 0.7), (-1.0, 0.0))
-    assert act(env, TAG) == [1.0]
+    assert act(env, LEFT, RIGHT, TAG) == [0.0, 0.0, 1.0]
     places = env.bots.positions.tolist()
     assert places[::2] == [[4.0, 0.5], [1.0, 0.7]] and places[3] == [-1.0, 0.0]
     assert places[1] != [2.0, -0.5] and (np.abs(env.bots.positions[1]) % 3 == 1.5).all()
@@ -203,7 +204,9 @@ def test_who_comes_down_on_a_barrier_stands_on_it_and_walks_off(env: LaserTagEnv
     furnish(env, barriers=(BAR,))
     act(env, AHEAD, AHEAD, JUMP, TAG, TAG)
     assert env.agent.pos[1] == BARRIER_HEIGHT and 1.5 < place_of(env)[0] < 2.5
-    act(env, JUMP, TAG, TAG)
+    act(env, JUMP)
+    assert env.agent.pos[1] == BARRIER_HEIGHT + 1.0
+    act(env, TAG, TAG)
     assert env.agent.pos[1] == 0.0 and place_of(env)[0] > 2.5
 
 
@@ -259,7 +262,9 @@ def test_bots_move_in_every_frame_and_one_picture_is_drawn(env: LaserTagEnv, mon
     env.bots.positions[:], env.bots.speeds[:] = (-5.0, 3.0), 0.1
     monkeypatch.setattr("sb3_distral.tasks.miniworld.bots.TURN", 0.0)
     act(env, BACK, BACK, BACK)
-    np.testing.assert_allclose(env.bots.positions, [[-5.0 + 3 * 4 * 0.1, 3.0]])
+    there = -5.0 + 3 * 4 * 0.1
+    np.testing.assert_allclose(env.bots.positions, [[there, 3.0]])
+    np.testing.assert_allclose([env.bodies[0].pos, env.guns[0].pos], [[there, 0.0, 3.0], [there + 0.45, 0.0, 3.0]])
     assert len(pictures) == 3
 
 

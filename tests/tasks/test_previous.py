@@ -46,7 +46,7 @@ def assert_observation(observation: dict[str, Any], step: int, one_hot: list[int
     np.testing.assert_array_equal(observation["previous_reward"], np.array([reward], dtype=np.float32), strict=True)
 
 
-@pytest.mark.parametrize(("start", "keys"), [(0, ()), (-3, ()), (0, ("obs",))])
+@pytest.mark.parametrize(("start", "keys"), [(0, ()), (-5, ()), (0, ("obs",))])
 def test_observations_by_hand(start: int, keys: tuple[str, ...]) -> None:
     env = PreviousActionAndReward(CountingEnv(spaces.Discrete(3, start=start), keys))
     observation, info = env.reset(seed=4)
