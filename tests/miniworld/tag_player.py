@@ -7,11 +7,18 @@ import numpy as np
 from sb3_distral.tasks.batched import Array
 from sb3_distral.tasks.miniworld.arena import CELL, CENTRES, N_CELLS, SIZE, Boxes, hits
 from sb3_distral.tasks.miniworld.laser_tag import BODY, HIT_RADIUS, JUMP, TAG, LaserTagEnv
+from sb3_distral.tasks.miniworld.world import VIEW
 
 AHEAD, BACK, LEFT, RIGHT = range(4)
 
 #: How far beside its way the player looks before it turns, in radians: somewhat more than half a turn of a step.
 TOLERANCE = np.deg2rad(9)
+
+
+def without_pictures(env: LaserTagEnv) -> LaserTagEnv:
+    nothing = np.zeros((VIEW, VIEW, 3), dtype=np.uint8)
+    env.render_obs = lambda frame_buffer=None: nothing  # type: ignore[method-assign]
+    return env
 
 
 def cell_of(place: Array) -> int:
