@@ -8,6 +8,7 @@ from sb3_distral.callbacks import DistillationCallback, RolloutCheckpointCallbac
 from sb3_distral.distral_a2c import DistralA2C
 from sb3_distral.evaluation import DistilledPredictor, evaluate_tasks
 from sb3_distral.recurrent import RecurrentDistralA2C
+from sb3_distral.remote_vec_env import RemoteVecEnv
 from sb3_distral.rewards import DistilledPriorReward, RegularizedReward
 from sb3_distral.vec_env import TaskVecEnv, make_task_vec_env
 
@@ -21,6 +22,7 @@ __all__ = [
     "DistralA2C",
     "RecurrentDistralA2C",
     "RegularizedReward",
+    "RemoteVecEnv",
     "RolloutCheckpointCallback",
     "TaskEvalCallback",
     "TaskVecEnv",

@@ -2,17 +2,18 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from stable_baselines3.common.base_class import maybe_make_env
-from stable_baselines3.common.env_util import is_wrapped
-from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from sb3_distral.concat_vec_env import ConcatVecEnv
+from sb3_distral.env_makers import env_makers, make_miniworld_safe
+from sb3_distral.remote_vec_env import RemoteVecEnv
 from sb3_distral.task_observation import has_task_key, with_task, with_task_space
 
 Task = str | gym.Env[Any, Any] | Callable[[], gym.Env[Any, Any]] | VecEnv
@@ -44,6 +45,7 @@ class TaskVecEnv(VecEnvWrapper):
                 f"The task names {self.task_names} hold a comma, which would break the columns of a CSV log. "
                 "Give names without commas."
             )
+        make_miniworld_safe()
         super().__init__(venv, with_task_space(venv.observation_space, len(self.task_names)))
 
     def reset(self) -> VecEnvObs:
@@ -77,7 +79,8 @@ def make_task_vec_env(
     :param tasks: Gymnasium ids, callables, environments or VecEnvs: a list, or a dict by name. One alone is one task
     :param n_envs_per_task: Sub-environments of each task, for ids and callables
     :param seed: Seed of the first sub-environment
-    :param vec_env_cls: ``DummyVecEnv`` or ``SubprocVecEnv``, for all but VecEnvs
+    :param vec_env_cls: ``DummyVecEnv``, ``RemoteVecEnv`` (a process for each task) or ``SubprocVecEnv`` (one for each
+        sub-environment), for all but VecEnvs
     :param vec_env_kwargs: Arguments of ``vec_env_cls``
     :return: The tasks as one environment
     :raises ValueError: If there is no task, the spaces differ, or an environment would have to be in two places at once
@@ -85,6 +88,8 @@ def make_task_vec_env(
     if n_envs_per_task < 1:
         raise ValueError(f"n_envs_per_task={n_envs_per_task} was given; every task needs at least one sub-environment.")
     named = name_tasks(tasks)
+    if vec_env_cls is RemoteVecEnv and not holds_vec_envs(named):
+        return make_remote_task_vec_env(named, n_envs_per_task, seed, **(vec_env_kwargs or {}))
     if holds_vec_envs(named):
         venv, counts = concatenate_vec_envs(named, n_envs_per_task)
     else:
@@ -94,6 +99,27 @@ def make_task_vec_env(
     task_env = TaskVecEnv(venv, np.repeat(np.arange(len(named)), counts).tolist(), list(named))
     if seed is not None:
         task_env.seed(seed)
+    return task_env
+
+
+def make_remote_task_vec_env(
+    named: Mapping[str, Task], n_envs_per_task: int, seed: int | None, **vec_env_kwargs: Any
+) -> TaskVecEnv:
+    """
+    :param named: Tasks by name
+    :param n_envs_per_task: Sub-environments of each task
+    :param seed: Seed of the first sub-environment
+    :param vec_env_kwargs: Arguments of ``RemoteVecEnv``
+    :return: The tasks as one environment, each in a process of its own
+    """
+    venvs: dict[str, Task] = {}
+    with ExitStack() as started:
+        for name, task in named.items():
+            venv = RemoteVecEnv(partial(DummyVecEnv, env_makers(name, task, n_envs_per_task)), **vec_env_kwargs)
+            started.callback(venv.close)
+            venvs[name] = venv
+        task_env = make_task_vec_env(venvs, seed=seed)
+        started.pop_all()
     return task_env
 
 
@@ -174,39 +200,6 @@ def default_name(task: Any) -> str:
         return task
     spec = None if isinstance(task, VecEnv) else getattr(task, "spec", None)
     return "task" if spec is None else str(spec.id)
-
-
-def env_makers(name: str, task: Any, n_envs: int) -> list[Callable[[], gym.Env[Any, Any]]]:
-    """
-    :param name: Name of the task
-    :param task: An id, a callable or an environment
-    :param n_envs: How many sub-environments it gets
-    :return: A callable for each of them
-    :raises ValueError: If the task is none of these, or one environment is asked to be several
-    """
-    if isinstance(task, str):
-        return [lambda: monitored(maybe_make_env(task, verbose=0))] * n_envs  # type: ignore[arg-type]
-    if isinstance(task, gym.Env):
-        if n_envs != 1:
-            raise ValueError(
-                f"Task '{name}' is one environment, but n_envs_per_task={n_envs} were asked for. "
-                "Pass a gymnasium id or a callable that makes a new environment at each call."
-            )
-        return [lambda: monitored(task)]
-    if not callable(task):
-        raise ValueError(
-            f"Task '{name}' is {task!r}; expected a gymnasium id, a callable that makes an environment, "
-            "an environment or a VecEnv."
-        )
-    return [lambda: monitored(task())] * n_envs
-
-
-def monitored(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-    """
-    :param env: An environment
-    :return: The environment in a ``Monitor``, so that its own returns are logged
-    """
-    return env if is_wrapped(env, Monitor) else Monitor(env)
 
 
 def concatenate_vec_envs(named: Mapping[str, Task], n_envs_per_task: int) -> tuple[VecEnv, list[int]]:

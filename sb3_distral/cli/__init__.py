@@ -11,6 +11,7 @@ The command line.
     sb3-distral study two-rooms --output docs/results/two-rooms    # the paper's Figure 3
     sb3-distral study figure4 --suite grid-mazes --output runs/figure4    # Figure 4, resumable
     sb3-distral plot runs/figure4    # figures and claims from what is done
+    sb3-distral doctor    # what is installed, whether MiniWorld can draw, how fast the tasks are
 
 ``python -m sb3_distral.cli`` is the same. A command is a dataclass with a method ``run``; its fields are the options.
 """
@@ -24,13 +25,14 @@ import gymnasium as gym
 import tyro
 
 import sb3_distral
+from sb3_distral.cli.doctor import Doctor
 from sb3_distral.cli.evaluate import Evaluate
 from sb3_distral.cli.study import Plot, Study
 from sb3_distral.cli.train import Train
 
-__all__ = ["Evaluate", "Plot", "Study", "Train", "main"]
+__all__ = ["Doctor", "Evaluate", "Plot", "Study", "Train", "main"]
 
-Command = Train | Evaluate | Study | Plot
+Command = Train | Evaluate | Study | Plot | Doctor
 FLAGS = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitSubcommandPrefixes)
 
 

@@ -1,6 +1,5 @@
 """Options that commands share."""
 
-import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,10 +58,7 @@ class TaskChoice:
         """
         if self.suite is None:
             return {}
-        known = {**inspect.signature(tasks.SUITES[self.suite]).parameters, **inspect.signature(tasks.make).parameters}
-        values = {name: parameter.default for name, parameter in known.items() if isinstance(parameter.default, int)}
-        del values["n_envs_per_task"]
-        values["n_tasks"] = tasks.SUITES[self.suite].n_tasks
+        values = {**tasks.default_arguments(self.suite), "n_tasks": tasks.SUITES[self.suite].n_tasks}
         for argument in self.suite_arguments:
             name, _, value = argument.partition("=")
             if name not in values or not value.isdecimal():

@@ -1,6 +1,5 @@
 """One run of a study: train, and record what its figures need."""
 
-import inspect
 import time
 from typing import Any
 
@@ -148,7 +147,7 @@ def final_distilled_returns(model: DistralA2C, run: Run) -> dict[str, Array]:
     :param run: Its run
     :return: Returns of π0 by task, on the tasks of the training and on unseen ones where the suite has them
     """
-    known = inspect.signature(tasks.SUITES[run.suite]).parameters
+    known = tasks.default_arguments(run.suite)
     unseen: dict[str, Any] = {name: seed for name, seed in UNSEEN.items() if name in known}
     arguments = {"distilled": {}, "distilled_unseen": unseen} if unseen else {"distilled": {}}
     envs = {

@@ -20,12 +20,13 @@ EXTRA_OPENINGS = 0.08
 VIEW = 5
 
 
-def carve_maze(size: int, generator: np.random.Generator) -> npt.NDArray[np.bool_]:
+def carve_maze(size: int, generator: np.random.Generator, openings: float = EXTRA_OPENINGS) -> npt.NDArray[np.bool_]:
     """
-    Make a maze by a randomised depth-first search, then open ``EXTRA_OPENINGS`` of the remaining inner walls.
+    Make a maze by a randomised depth-first search, then open some of the remaining inner walls.
 
     :param size: width and height in cells, border included, odd
     :param generator: source of all random choices
+    :param openings: part of the inner walls between two corridors to open, from 0 to 1
     :return: walls, ``bool``, shape ``(size, size)``; every free cell can be reached from every other
     """
     walls = np.ones((size, size), dtype=np.bool_)
@@ -38,16 +39,16 @@ def carve_maze(size: int, generator: np.random.Generator) -> npt.NDArray[np.bool
         neighbours[int(room @ [size, 1])] = (beside[inside] @ [size, 1]).tolist()
     joined = join_rooms(neighbours, min(neighbours), lambda n_targets: int(generator.integers(n_targets)))
     walls.ravel()[[(room + other) // 2 for room, other in joined]] = False
-    return _open_extra(walls, generator)
+    return _open_extra(walls, generator, openings)
 
 
-def _open_extra(walls: npt.NDArray[np.bool_], generator: np.random.Generator) -> npt.NDArray[np.bool_]:
+def _open_extra(walls: npt.NDArray[np.bool_], generator: np.random.Generator, openings: float) -> npt.NDArray[np.bool_]:
     rows, columns = np.indices(walls.shape)
     # One odd and one even coordinate: between two corridors. On the border there is nothing behind the wall.
     between = walls & ((rows + columns) % 2 == 1)
     between[[0, -1], :] = between[:, [0, -1]] = False
     candidates = np.argwhere(between)
-    chosen = generator.permutation(candidates)[: round(EXTRA_OPENINGS * len(candidates))]
+    chosen = generator.permutation(candidates)[: round(openings * len(candidates))]
     opened = walls.copy()
     opened[tuple(chosen.T)] = False
     return opened

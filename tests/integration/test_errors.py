@@ -319,8 +319,8 @@ def test_a_policy_subclass_is_welcome():
 def test_unknown_algorithms_and_suites_are_refused_with_the_known_ones():
     with raises("no algorithm 'A3C_3col'", "KL+ent_2col"):
         algorithm_arguments("A3C_3col")
-    with raises("no suite 'mazes'", "grid-mazes", "two-rooms"):
-        sb3_distral.tasks.make("mazes")
+    with raises("no suite 'maze'", "grid-mazes", "two-rooms"):
+        sb3_distral.tasks.make("maze")
 
 
 # The order of tasks

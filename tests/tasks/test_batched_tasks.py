@@ -27,9 +27,9 @@ ID_PREFIXES = {
 IDS = [
     f"sb3_distral/{prefix}-{task}-v0"
     for suite, prefix in ID_PREFIXES.items()
-    for task in range(tasks.SUITES[suite].n_tasks)
+    for task in range(tasks.GRID_SUITES[suite].n_tasks)
 ]
-SUITES = sorted(tasks.SUITES)
+SUITES = sorted(tasks.GRID_SUITES)
 #: Suites whose tasks have one unchanging map each and nothing that moves but the agent.
 STILL_SUITES = ["grid-mazes", "two-rooms"]
 OTHER_SUITE_SEED: dict[str, dict[str, Any]] = {
@@ -41,7 +41,7 @@ OTHER_SUITE_SEED: dict[str, dict[str, Any]] = {
 
 
 def batched(suite: str, task_of_each: list[int], **arguments: Any) -> BatchedVecEnv:
-    return BatchedVecEnv(tasks.SUITES[suite](task_of_each, **arguments), render_mode="rgb_array")
+    return BatchedVecEnv(tasks.GRID_SUITES[suite](task_of_each, **arguments), render_mode="rgb_array")
 
 
 def singles(suite: str, task_of_each: list[int], **arguments: Any) -> DummyVecEnv:
@@ -76,7 +76,7 @@ def test_registered_task_passes_both_checkers(env_id: str) -> None:
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_batch_equals_single_environments(suite: str) -> None:
-    task_of_each = [task % tasks.SUITES[suite].n_tasks for task in (0, 1, 2, 3, 4, 5, 6, 7, 0, 3)]
+    task_of_each = [task % tasks.GRID_SUITES[suite].n_tasks for task in (0, 1, 2, 3, 4, 5, 6, 7, 0, 3)]
     arguments = OTHER_SUITE_SEED[suite]
     batch, single = batched(suite, task_of_each, **arguments), singles(suite, task_of_each, **arguments)
     assert batch.observation_space == single.observation_space
@@ -107,7 +107,7 @@ def test_stream_of_a_sub_env_depends_on_its_seed_alone(suite: str) -> None:
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_seed_is_used_once(suite: str) -> None:
-    env = batched(suite, list(range(tasks.SUITES[suite].n_tasks)))
+    env = batched(suite, list(range(tasks.GRID_SUITES[suite].n_tasks)))
     env.seed(0)
     first, second = env.reset(), env.reset()
     assert not np.array_equal(first, second)
@@ -138,7 +138,7 @@ def test_time_limit_is_flagged_with_the_last_observation(suite: str) -> None:
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_state_survives_pickle_bit_for_bit(suite: str) -> None:
-    last = tasks.SUITES[suite].n_tasks - 1
+    last = tasks.GRID_SUITES[suite].n_tasks - 1
     env, copy = batched(suite, [0, 0, 2, last]), batched(suite, [0, 0, 2, last])
     env.seed(3)
     env.reset()

@@ -1,0 +1,118 @@
+"""``sb3-distral doctor``."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch as th
+from gymnasium.spaces import Discrete
+from rich.console import Console
+from rich.table import Table
+from stable_baselines3.common.utils import get_device
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from sb3_distral import tasks
+from sb3_distral.remote_vec_env import RemoteVecEnv
+
+WORLDS = ("MiniWorld-Hallway-v0", "MiniWorld-FourRooms-v0")
+N_FRAMES, N_ENVS, SECONDS = 20, 4, 0.5
+
+
+@dataclass
+class Doctor:
+    """
+    Check PyTorch, rendering and the speed of the tasks.
+
+    Where something is missing or wrong it says what to do, and the exit code is 1.
+    """
+
+    def run(self) -> None:
+        """Print what there is, and what is to be done."""
+        print_pytorch()
+        advice = check_rendering()
+        print_speeds()
+        if advice:
+            print(f"\nTo do: {advice}")
+            raise SystemExit(1)
+        print("\nAll is well.")
+
+
+def print_pytorch() -> None:
+    """Version, threads and device."""
+    device = get_device("auto")
+    name = th.cuda.get_device_name() if device.type == "cuda" else "no GPU is used"
+    print(f"PyTorch: {th.__version__}, {th.get_num_threads()} threads, device {device} ({name})")
+
+
+def check_rendering() -> str:
+    """
+    Print which OpenGL there is, and compare the frames of environments side by side with those of a lone one.
+
+    :return: What to do; empty if all is well
+    """
+    try:
+        from sb3_distral.tasks.miniworld import rendering
+        from sb3_distral.tasks.miniworld.stock import make_stock
+    except ImportError as error:
+        print("Rendering: not available; the grid suites need none")
+        return str(error)
+    opengl = rendering.gl.gl_info
+    print(f"Rendering: {opengl.get_renderer()}, OpenGL {opengl.get_version()}")
+    makers: list[Callable[[], gym.Env[Any, Any]]] = [partial(make_stock, world) for world in WORLDS]
+    lone = first_frames(RemoteVecEnv(partial(DummyVecEnv, makers[:1])))
+    together = first_frames(DummyVecEnv(makers))
+    n_wrong = int((lone != together).any(axis=(1, 2, 3)).sum())
+    print(f"Frames of an environment beside another: {N_FRAMES - n_wrong} of {N_FRAMES} are those of a lone one")
+    if n_wrong == 0:
+        return ""
+    return (
+        f"{n_wrong} of {N_FRAMES} frames are wrong when two environments share a process. Draw in software "
+        "(LIBGL_ALWAYS_SOFTWARE=1) or give each environment a process (vec_env_cls=SubprocVecEnv)."
+    )
+
+
+def first_frames(venv: VecEnv) -> np.ndarray:
+    """
+    :param venv: MiniWorld's environments; closed afterwards
+    :return: Frames of the first of them, walking ahead and turning, shape (N_FRAMES, height, width, 3)
+    """
+    venv.seed(0)
+    frames = [np.asarray(venv.reset())[0]]
+    for step in range(1, N_FRAMES):
+        frames.append(np.asarray(venv.step(np.full(venv.num_envs, 2 if step % 3 else 0))[0])[0])
+    venv.close()
+    return np.array(frames)
+
+
+def print_speeds() -> None:
+    """A table of all suites that can be made here."""
+    print(f"Steps per second of one task in {N_ENVS} environments, with random actions and without a learner:")
+    table = Table("suite")
+    table.add_column("steps/s", justify="right")
+    for suite in tasks.SUITES:
+        try:
+            table.add_row(suite, f"{speed(tasks.make(suite, N_ENVS, n_tasks=1)):,.0f}")
+        except ImportError:
+            table.add_row(suite, "not available")
+    Console().print(table)
+
+
+def speed(venv: VecEnv) -> float:
+    """
+    :param venv: Environments; closed afterwards
+    :return: Steps per second of all together, without a learner
+    """
+    assert isinstance(venv.action_space, Discrete)
+    actions = np.random.default_rng(0).integers(venv.action_space.n, size=(1000, venv.num_envs))
+    venv.reset()
+    n_steps, start = 0, time.perf_counter()
+    while time.perf_counter() - start < SECONDS:
+        venv.step(actions[n_steps % len(actions)])
+        n_steps += venv.num_envs
+    rate = n_steps / (time.perf_counter() - start)
+    venv.close()
+    return rate

@@ -1,0 +1,38 @@
+"""The tasks that come with MiniWorld, such as ``MiniWorld-Hallway-v0``."""
+
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+
+from sb3_distral.tasks.miniworld.rendering import WINDOW
+
+# In these nothing can be achieved: one ends with the agent's death, the other has no rewards.
+WITHOUT_SUCCESS = ("MiniWorld-CollectHealth-", "MiniWorld-RoomObjects-")
+
+
+def make_stock(task: str) -> gym.Env[Any, Any]:
+    """
+    :param task: Id of a task that comes with MiniWorld
+    :return: The task, which tells of its success where it has one
+    """
+    env = gym.make(task, render_mode="rgb_array", **WINDOW)  # type: ignore[arg-type]
+    return env if task.rpartition(":")[2].startswith(WITHOUT_SUCCESS) else SuccessInfo(env)
+
+
+class SuccessInfo(gym.Wrapper[Any, Any, Any, Any]):
+    """
+    Add ``info["is_success"]``, which Stable-Baselines3 logs as the rate of success.
+
+    Each of MiniWorld's tasks ends with a positive reward when it is solved, and with none or a negative one (into the
+    street, a wrong object) or by the time limit when it is not. This need not be so in other tasks.
+
+    :param env: A task that comes with MiniWorld
+    """
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        """
+        :param action: An action
+        :return: As the task
+        """
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, reward, terminated, truncated, {**info, "is_success": terminated and float(reward) > 0.0}
