@@ -6,6 +6,7 @@ import numpy as np
 import torch as th
 from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback
 from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.utils import obs_as_tensor, update_learning_rate
 from stable_baselines3.common.vec_env import VecEnv, sync_envs_normalization
 
@@ -16,6 +17,9 @@ from sb3_distral.vec_env import Tasks, as_task_vec_env
 
 if TYPE_CHECKING:
     from sb3_distral.distral_a2c import DistralA2C
+
+#: Added to the seed of a training for evaluations, whose episodes are others.
+EVALUATION_SEED = 10_000
 
 
 def record_of_task(logger: Logger, section: str, task_name: str, key: str, value: float) -> None:
@@ -149,11 +153,12 @@ class TaskEvalCallback(BaseCallback):
     Evaluate every task policy, and the distilled policy on every task, at regular intervals.
 
     Logs ``eval/<task>/mean_reward``, ``eval/<task>/distilled_mean_reward`` and their means over tasks. The results of
-    all evaluations stay in :attr:`results`.
+    all evaluations stay in :attr:`results`. A training is the same with and without it, and a training that goes on
+    evaluates as if never stopped: each evaluation has a seed of its own where the model has one.
 
     :param eval_env: Tasks of its own, not the training environment: a ``TaskVecEnv``, or a list or dict of tasks
     :param n_eval_episodes: Episodes of each task
-    :param eval_freq: Calls of the callback (steps of all sub-environments at once) between evaluations
+    :param eval_freq: Steps of all sub-environments at once between evaluations
     :param deterministic: Whether to take the likeliest actions; unlike ``EvalCallback``, not by default, since an
         entropy-regularised policy is a stochastic one
     :param name: First part of the logged keys, to tell several callbacks apart
@@ -178,16 +183,17 @@ class TaskEvalCallback(BaseCallback):
         self.results: list[dict[str, Any]] = []
 
     def _on_step(self) -> bool:
-        if self.n_calls % self.eval_freq == 0:
+        # Counted from the beginning of a training that goes on.
+        if self.num_timesteps // self.training_env.num_envs % self.eval_freq == 0:
             self._evaluate()
         return True
 
     def _evaluate(self) -> None:
         if self.model.get_vec_normalize_env() is not None:
             sync_envs_normalization(self.training_env, self.eval_env)
-        arguments = (self.eval_env, self.n_eval_episodes, self.deterministic)
-        tasks = evaluate_tasks(self.model, *arguments)
-        distilled = evaluate_tasks(DistilledPredictor(self.model.distilled_policy), *arguments)
+        with th.random.fork_rng():
+            tasks = self._returns(self.model)
+            distilled = self._returns(DistilledPredictor(self.model.distilled_policy))
         self.results.append({"timesteps": self.num_timesteps, "tasks": tasks, "distilled": distilled})
         for prefix, returns in (("", tasks), ("distilled_", distilled)):
             means = {name: float(np.mean(values)) for name, values in returns.items()}
@@ -196,6 +202,13 @@ class TaskEvalCallback(BaseCallback):
             self.logger.record(f"{self.name}/{prefix}mean_reward", float(np.mean(list(means.values()))))
         self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
         self.logger.dump(self.num_timesteps)
+
+    def _returns(self, policy: PolicyPredictor) -> dict[str, list[float]]:
+        if self.model.seed is not None:
+            seed = EVALUATION_SEED + self.model.seed + self.num_timesteps
+            th.manual_seed(seed)
+            self.eval_env.seed(seed)
+        return evaluate_tasks(policy, self.eval_env, self.n_eval_episodes, self.deterministic)
 
 
 class RolloutCheckpointCallback(CheckpointCallback):

@@ -6,10 +6,12 @@ product. Features extractors with parameters (convolutions) stay a loop over tas
 
 from collections.abc import Sequence
 from copy import deepcopy
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import torch as th
 from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.preprocessing import preprocess_obs
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import nn
 
@@ -54,6 +56,14 @@ class TaskLayout(NamedTuple):
         return cls(
             tasks, None if is_sorted else order, counts.tolist(), n_rows, None if is_sorted and is_even else slots
         )
+
+    def rows_by_task(self) -> Sequence[slice | th.Tensor]:
+        """
+        :return: Indices of the rows of each task; slices, which need no copy, where they lie side by side
+        """
+        if self.order is None:
+            return [slice(*bounds) for bounds in pairwise(accumulate(self.counts, initial=0))]
+        return list(th.split(self.order, self.counts))
 
     def sort(self, rows: th.Tensor) -> th.Tensor:
         """
@@ -176,32 +186,38 @@ def stack_modules(modules: Sequence[nn.Module]) -> nn.Module:
 
 class TaskFeatures(nn.Module):
     """
-    Features extractors of all tasks.
+    Features extractors of all tasks, and the preprocessing before them.
 
+    :param column: The network of one task, which says how its observations are preprocessed
     :param extractors: One extractor a task; one is enough for all where it has no parameters
     """
 
-    def __init__(self, extractors: Sequence[nn.Module]):
+    def __init__(self, column: ActorCriticPolicy, extractors: Sequence[nn.Module]):
         super().__init__()
+        self.observation_space, self.normalize_images = column.observation_space, column.normalize_images
         self.extractors = SeparateModules(extractors if has_state(extractors[0]) else extractors[:1])
 
     def forward(self, observations: PyTorchObs, layout: TaskLayout) -> th.Tensor:
         """
-        :param observations: Preprocessed plain observations of a batch
+        :param observations: Plain observations of a batch
         :param layout: Where its rows belong
         :return: Features in order of task, shape (batch, features)
         """
         if len(self.extractors) == 1:
-            return layout.sort(self.extractors[0](observations))
-        order = layout.sort(th.arange(len(layout.tasks), device=layout.tasks.device))
-        chunks = zip(self.extractors, th.split(order, layout.counts), strict=True)
-        return th.cat([own(select_rows(observations, rows)) for own, rows in chunks if len(rows) > 0])
+            return layout.sort(self._extract(self.extractors[0], observations))
+        # Images are preprocessed task by task, too: those of a whole roll-out do not fit into caches.
+        chunks = zip(self.extractors, layout.rows_by_task(), layout.counts, strict=True)
+        return th.cat([self._extract(own, select_rows(observations, rows)) for own, rows, count in chunks if count > 0])
+
+    def _extract(self, extractor: nn.Module, observations: PyTorchObs) -> th.Tensor:
+        preprocessed = preprocess_obs(observations, self.observation_space, self.normalize_images)
+        return extractor(preprocessed)  # type: ignore[no-any-return]
 
 
-def select_rows(observations: PyTorchObs, rows: th.Tensor) -> PyTorchObs:
+def select_rows(observations: PyTorchObs, rows: slice | th.Tensor) -> PyTorchObs:
     """
     :param observations: A batch, of arrays or of dicts
-    :param rows: Indices, shape (n,)
+    :param rows: Indices
     :return: Those rows
     """
     if isinstance(observations, dict):
@@ -222,10 +238,12 @@ class TaskColumns(nn.Module):
     def __init__(self, columns: Sequence[ActorCriticPolicy]):
         super().__init__()
         self.n_tasks = len(columns)
-        self.features_extractor = TaskFeatures([column.pi_features_extractor for column in columns])
+        self.features_extractor = TaskFeatures(columns[0], [column.pi_features_extractor for column in columns])
         self.value_features_extractor = self.features_extractor
         if not columns[0].share_features_extractor:
-            self.value_features_extractor = TaskFeatures([column.vf_features_extractor for column in columns])
+            self.value_features_extractor = TaskFeatures(
+                columns[0], [column.vf_features_extractor for column in columns]
+            )
         actors = [column.mlp_extractor.policy_net for column in columns]
         critics = [column.mlp_extractor.value_net for column in columns]
         # Actors and critics of equal shape are 2 n networks, evaluated together.
@@ -241,7 +259,7 @@ class TaskColumns(nn.Module):
 
     def forward(self, observations: PyTorchObs, tasks: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
         """
-        :param observations: Preprocessed plain observations, rows of any tasks in any order
+        :param observations: Plain observations, rows of any tasks in any order
         :param tasks: Task of each row, shape (batch,)
         :return: Logits f, shape (batch, n_actions), and values, shape (batch, 1)
         """
@@ -262,7 +280,7 @@ class TaskColumns(nn.Module):
 
     def values(self, observations: PyTorchObs, tasks: th.Tensor) -> th.Tensor:
         """
-        :param observations: Preprocessed plain observations, rows of any tasks in any order
+        :param observations: Plain observations, rows of any tasks in any order
         :param tasks: Task of each row, shape (batch,)
         :return: Values, shape (batch, 1)
         """

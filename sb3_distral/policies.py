@@ -12,7 +12,6 @@ from stable_baselines3.common.policies import (
     BasePolicy,
     MultiInputActorCriticPolicy,
 )
-from stable_baselines3.common.preprocessing import preprocess_obs
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
 
@@ -268,7 +267,7 @@ class DistralPolicy(BasePolicy):
         if self.task_columns is None:
             shared, values = self.evaluate_distilled(plain, memory)
             return shared, shared, values
-        logits, values = self._evaluate_task_columns(self._preprocess(plain), tasks, memory)
+        logits, values = self._evaluate_task_columns(plain, tasks, memory)
         if self.architecture == "one_column":
             distilled = self.distilled_log_policy(plain, memory) if with_distilled else None
             return th.log_softmax(logits, dim=-1), distilled, values
@@ -354,7 +353,7 @@ class DistralPolicy(BasePolicy):
         plain, tasks = self.split(obs)
         if self.task_columns is None:
             return self.distilled_policy.predict_values(plain)
-        return self.task_columns.values(self._preprocess(plain), tasks)
+        return self.task_columns.values(plain, tasks)
 
     def predict(self, observation: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         """
@@ -380,9 +379,6 @@ class DistralPolicy(BasePolicy):
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         assert isinstance(observation, dict)
         return self.get_distribution(observation).get_actions(deterministic=deterministic)
-
-    def _preprocess(self, plain: PyTorchObs) -> Any:
-        return preprocess_obs(plain, self.plain_observation_space, self.distilled_policy.normalize_images)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return dict(

@@ -51,6 +51,15 @@ class TaskChoice:
         except ImportError as error:
             raise ValueError(f"--envs {' '.join(self.envs)} cannot be made: {error}") from error
 
+    def make_eval_env(self, n_episodes: int) -> TaskVecEnv:
+        """
+        :param n_episodes: Episodes of each task that one evaluation plays
+        :return: The tasks with as many sub-environments as pay for these
+        """
+        # A grid suite is an array program: many episodes side by side take hardly longer than one.
+        most = 32 if self.suite in tasks.GRID_SUITES else 4 if self.suite is not None else 1
+        return self.make_env(max(n for n in range(1, most + 1) if n_episodes % n == 0))
+
     def all_suite_arguments(self) -> dict[str, int]:
         """
         :return: Arguments of the suite, with the defaults of those not given

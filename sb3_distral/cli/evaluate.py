@@ -58,9 +58,7 @@ class Evaluate(TaskChoice):
         model = load_model(path)
         trained = Train.read(folder)
         choice = self.choose(trained)
-        # A suite is an array program: many episodes side by side take hardly longer than one.
-        n_envs = max(n for n in range(1, 33) if self.n_episodes % n == 0) if choice.suite is not None else 1
-        env = choice.make_env(n_envs)
+        env = choice.make_eval_env(self.n_episodes)
         check_spaces(model, env)
         returns = {DISTILLED_POLICY: self.evaluate(DistilledPredictor(model.distilled_policy), env)}
         if choice.is_same(trained) if trained is not None else env.task_names == model.task_names:

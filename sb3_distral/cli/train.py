@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import torch as th
 import tyro
+from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_distral.algorithms import ALGORITHMS, algorithm_arguments
+from sb3_distral.callbacks import TaskEvalCallback
 from sb3_distral.cli.choice import TaskChoice, check_at_least, check_positive
 from sb3_distral.cli.models import POLICIES, algorithm_class, load_model
 from sb3_distral.cli.run_folder import (
@@ -46,6 +48,8 @@ class Train(TaskChoice):
     :param n_threads: Threads of PyTorch; more than one pays for large networks only
     :param checkpoint_freq: Steps of all tasks between checkpoints; the last two are kept
     :param log_freq: Steps of all tasks between rows of the logs
+    :param eval_freq: Steps of all tasks between evaluations of task policies and π0 in copies of the tasks; 0 for none
+    :param n_eval_episodes: Episodes of each task in an evaluation
     :param output: Folder of the run; by default runs/TASKS-ALGORITHM-seedSEED
     :param resume: Go on with the run in the folder; options that are not given are those it began with
     """
@@ -60,6 +64,8 @@ class Train(TaskChoice):
     n_threads: int = 1
     checkpoint_freq: int = 50_000
     log_freq: int = 5_000
+    eval_freq: int = 0
+    n_eval_episodes: int = 4
     output: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     resume: bool = False
 
@@ -90,8 +96,9 @@ class Train(TaskChoice):
 
     def run(self) -> None:
         """Train to the end, from the beginning or from the newest checkpoint."""
-        check_at_least(0, seed=self.seed)
+        check_at_least(0, seed=self.seed, eval_freq=self.eval_freq)
         check_at_least(1, n_envs_per_task=self.n_envs_per_task, total_timesteps=self.total_timesteps)
+        check_at_least(1, n_eval_episodes=self.n_eval_episodes)
         check_at_least(1, n_threads=self.n_threads, checkpoint_freq=self.checkpoint_freq, log_freq=self.log_freq)
         check_positive(beta=self.beta, learning_rate=self.learning_rate)
         folder = self.folder
@@ -158,15 +165,26 @@ class Train(TaskChoice):
         :param model: A model that may have a part of the steps behind it
         """
         model.set_logger(make_logger(self.folder, model.num_timesteps))
-        save_freq = max(1, self.checkpoint_freq // model.n_envs)
         try:
             model.learn(
                 # Without a reset, SB3 adds the steps done: schedules see the same total as in an uninterrupted run.
                 self.total_timesteps - model.num_timesteps,
-                callback=LastCheckpoints(save_freq, str(self.folder / CHECKPOINTS)),
+                callback=self.make_callbacks(model.n_envs),
                 log_interval=max(1, self.log_freq // (model.n_envs * model.n_steps)),
                 reset_num_timesteps=False,
                 progress_bar=True,
             )
         finally:
             model.logger.close()
+
+    def make_callbacks(self, n_envs: int) -> list[BaseCallback]:
+        """
+        :param n_envs: Sub-environments of the training
+        :return: What saves checkpoints and, if asked for, evaluates
+        """
+        save_freq = max(1, self.checkpoint_freq // n_envs)
+        callbacks: list[BaseCallback] = [LastCheckpoints(save_freq, str(self.folder / CHECKPOINTS))]
+        if self.eval_freq > 0:
+            eval_env = self.make_eval_env(self.n_eval_episodes)
+            callbacks.append(TaskEvalCallback(eval_env, self.n_eval_episodes, max(1, self.eval_freq // n_envs)))
+        return callbacks

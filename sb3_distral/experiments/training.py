@@ -11,6 +11,7 @@ from stable_baselines3.common.utils import LinearSchedule
 
 from sb3_distral import tasks
 from sb3_distral.algorithms import algorithm_arguments
+from sb3_distral.callbacks import EVALUATION_SEED
 from sb3_distral.distral_a2c import DistralA2C
 from sb3_distral.evaluation import DistilledPredictor, evaluate_tasks
 from sb3_distral.experiments.study import Run
@@ -20,8 +21,6 @@ Array = npt.NDArray[np.float64]
 N_BINS = 24
 #: Episodes of each task in every evaluation of π0 during training and at the end.
 N_EPISODES, N_FINAL_EPISODES = 2, 8
-#: Added to the seed of a run for the evaluation of π0.
-EVALUATION_SEED = 10_000
 #: Arguments that give a suite tasks that π0 has never seen.
 UNSEEN = {"maze_seed": 1, "map_seed": 1}
 
@@ -94,7 +93,7 @@ def check_timesteps(suite: str, timesteps: int, n_envs_per_task: int) -> None:
     :param n_envs_per_task: Sub-environments of each task
     :raises ValueError: If a sub-environment would not end one episode: there would be no learning curve
     """
-    length, n_envs = tasks.SUITES[suite].max_episode_steps, tasks.SUITES[suite].n_tasks * n_envs_per_task
+    length, n_envs = tasks.GRID_SUITES[suite].max_episode_steps, tasks.GRID_SUITES[suite].n_tasks * n_envs_per_task
     if timesteps < length * n_envs:
         raise ValueError(
             f"--timesteps is {timesteps}, expected at least {length * n_envs}: an episode of {length} steps in each of "

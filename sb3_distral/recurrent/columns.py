@@ -29,7 +29,7 @@ class RecurrentTaskColumns(TaskColumns):
 
     def run(self, observations: PyTorchObs, tasks: th.Tensor, memory: Memory) -> tuple[th.Tensor, th.Tensor]:
         """
-        :param observations: Preprocessed plain observations, sequences of any tasks in any order
+        :param observations: Plain observations, sequences of any tasks in any order
         :param tasks: Task of each row, shape (batch,)
         :param memory: What the columns remember
         :return: Logits f, shape (batch, n_actions), and values, shape (batch, 1)

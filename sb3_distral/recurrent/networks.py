@@ -10,7 +10,11 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, Combine
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
 
+from sb3_distral.columns import select_rows
 from sb3_distral.recurrent.memory import State, run_episodes
+
+# Rows that pass the features extractor together: the images of a whole roll-out do not fit into caches.
+CHUNK = 64
 
 # Arguments of sb3-contrib's policy that a column owns.
 OWNED = ("shared_lstm", "enable_critic_lstm", "share_features_extractor", "lstm_kwargs")
@@ -140,7 +144,19 @@ def evaluate_column(
     :param episode_starts: 1 where a row is the first of its episode, shape (batch,)
     :return: log π(·|s), shape (batch, n_actions), V(s), shape (batch, 1), and the state after the batch
     """
-    features = column.extract_features(observations)
-    latent, state = run_episodes(column.lstm_actor, features, state, episode_starts)  # type: ignore[arg-type]
+    features = extract_features(column, observations, len(episode_starts))
+    latent, state = run_episodes(column.lstm_actor, features, state, episode_starts)
     actor, critic = column.mlp_extractor(latent)
     return th.log_softmax(column.action_net(actor), dim=-1), column.value_net(critic), state
+
+
+def extract_features(column: RecurrentActorCriticPolicy, observations: PyTorchObs, n_rows: int) -> th.Tensor:
+    """
+    :param column: A column
+    :param observations: A batch of plain observations
+    :param n_rows: Its number of rows
+    :return: Their features, shape (n_rows, features_dim)
+    """
+    chunks = [slice(first, first + CHUNK) for first in range(0, n_rows, CHUNK)]
+    features: Any = [column.extract_features(select_rows(observations, rows)) for rows in chunks]
+    return th.cat(features)

@@ -161,7 +161,7 @@ class RecurrentDistralPolicy(DistralPolicy):
         memory = self.memory(lstm_states, episode_starts)
         if self.task_columns is None:
             return self.evaluate_distilled(plain, memory)[1]
-        return self.task_columns.run(self._preprocess(plain), tasks, memory)[1]
+        return self.task_columns.run(plain, tasks, memory)[1]
 
     def _predict_task(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         return RecurrentActorCriticPolicy.predict(self, *args, **kwargs)  # type: ignore[arg-type]

@@ -10,7 +10,6 @@ from helpers import N_ACTIONS, assert_equal_parameters, copied_parameters, gradi
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stable_baselines3.common.policies import ActorCriticCnnPolicy, ActorCriticPolicy, MultiInputActorCriticPolicy
-from stable_baselines3.common.preprocessing import preprocess_obs
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
@@ -150,9 +149,8 @@ def separate_outputs(columns, observations, tasks):
     return th.cat(logits), th.cat(values)
 
 
-def together_outputs(case, together, observations, tasks):
-    space = CASES[case][1]
-    return together(preprocess_obs(observations, space), th.tensor(tasks))
+def together_outputs(together, observations, tasks):
+    return together(observations, th.tensor(tasks))
 
 
 def gradients_by_column(together, case, n_tasks=N_TASKS):
@@ -190,7 +188,7 @@ def backward_both(case, tasks, scale=1.0):
     weights[th.tensor(tasks) == 1] *= 100
     for logits, values in (
         separate_outputs(columns, observations, tasks),
-        together_outputs(case, together, observations, tasks),
+        together_outputs(together, observations, tasks),
     ):
         (weights * th.cat([logits.sin(), values], dim=1)).sum().backward()
     return columns, together
@@ -202,7 +200,7 @@ def test_together_equals_one_by_one(case, tasks):
     columns = make_columns(case)
     observations = sample(CASES[case][1], len(tasks))
     expected = separate_outputs(columns, observations, tasks)
-    assert_equal_outputs(together_outputs(case, TaskColumns(columns), observations, tasks), expected)
+    assert_equal_outputs(together_outputs(TaskColumns(columns), observations, tasks), expected)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +282,7 @@ def test_rows_reach_their_own_column_whatever_their_order(tasks):
     columns = make_columns("relu")
     observations = sample(VECTOR, len(tasks))
     expected = separate_outputs(columns, observations, tasks)
-    assert_equal_outputs(together_outputs("relu", TaskColumns(columns), observations, tasks), expected)
+    assert_equal_outputs(together_outputs(TaskColumns(columns), observations, tasks), expected)
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=12))
@@ -305,7 +303,7 @@ def test_a_new_batch_of_the_same_size_is_laid_out_anew():
     together = TaskColumns(columns)
     observations = sample(VECTOR, 4)
     for tasks in ([0, 0, 1, 2], [2, 1, 0, 0], [0, 0, 1, 2]):
-        outputs = together_outputs("relu", together, observations, tasks)
+        outputs = together_outputs(together, observations, tasks)
         assert_equal_outputs(outputs, separate_outputs(columns, observations, tasks))
 
 
@@ -341,4 +339,4 @@ def test_one_task_needs_no_special_case(case):
     columns = make_columns(case, 1)
     observations = sample(CASES[case][1], 4)
     expected = separate_outputs(columns, observations, [0, 0, 0, 0])
-    assert_equal_outputs(together_outputs(case, TaskColumns(columns), observations, [0, 0, 0, 0]), expected)
+    assert_equal_outputs(together_outputs(TaskColumns(columns), observations, [0, 0, 0, 0]), expected)
