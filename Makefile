@@ -31,6 +31,7 @@ check: $(INSTALLED)  ## Check format, style and types
 benchmark: $(INSTALLED)  ## Print the speed tables (a few minutes)
 	$(PYTHON) benchmarks/speed.py
 	$(PYTHON) benchmarks/recurrent_speed.py
+	$(PYTHON) benchmarks/world_speed.py
 
 clean:  ## Remove .venv, caches and results under runs/
 	rm -rf $(VENV) runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
