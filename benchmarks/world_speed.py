@@ -80,7 +80,9 @@ def main(rounds: int = 5, updates: int = 2) -> None:
     :param updates: Roll-outs and updates in each
     """
     speeds = measure(rounds, updates)
-    table = Table(title=f"{SUITE}, 8 × {N_ENVS_PER_TASK} environments, {th.get_num_threads()} PyTorch threads (medians)")
+    table = Table(
+        title=f"{SUITE}, 8 × {N_ENVS_PER_TASK} environments, {th.get_num_threads()} PyTorch threads (medians)"
+    )
     for heading in ("measured", "steps/s", "of random", "target"):
         table.add_column(heading, justify="left" if heading == "measured" else "right")
     for index, (name, target) in enumerate([("random actions", ""), *TARGETS.items()]):

@@ -1,5 +1,6 @@
 """``sb3-distral evaluate``."""
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,11 +59,11 @@ class Evaluate(TaskChoice):
         model = load_model(path)
         trained = Train.read(folder)
         choice = self.choose(trained)
-        env = choice.make_eval_env(self.n_episodes)
-        check_spaces(model, env)
-        returns = {DISTILLED_POLICY: self.evaluate(DistilledPredictor(model.distilled_policy), env)}
-        if choice.is_same(trained) if trained is not None else env.task_names == model.task_names:
-            returns = {TASK_POLICY: self.evaluate(model, env), **returns}
+        with closing(choice.make_eval_env(self.n_episodes)) as env:
+            check_spaces(model, env)
+            returns = {DISTILLED_POLICY: self.evaluate(DistilledPredictor(model.distilled_policy), env)}
+            if choice.is_same(trained) if trained is not None else env.task_names == model.task_names:
+                returns = {TASK_POLICY: self.evaluate(model, env), **returns}
         print_table(f"{path} after {model.num_timesteps} steps: mean ± std of {self.n_episodes} returns", returns)
         print_notes(model, trained, returns)
         if self.output is not None:

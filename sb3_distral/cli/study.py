@@ -1,4 +1,4 @@
-"""``sb3-distral study figure4`` and ``sb3-distral plot``."""
+"""``sb3-distral study`` and ``sb3-distral plot``."""
 
 import shlex
 from dataclasses import dataclass, replace
@@ -9,6 +9,7 @@ import tyro
 
 from sb3_distral.algorithms import ALGORITHMS
 from sb3_distral.cli.choice import check_at_least
+from sb3_distral.cli.study_mazes import StudyMazes, plot_mazes
 from sb3_distral.cli.study_two_rooms import StudyTwoRooms, experiments_extra, plot_two_rooms
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Study:
     experiment: tyro.conf.OmitArgPrefixes[
         Annotated[Figure4, tyro.conf.subcommand("figure4")]
         | Annotated[StudyTwoRooms, tyro.conf.subcommand("two-rooms")]
+        | Annotated[StudyMazes, tyro.conf.subcommand("mazes")]
     ]
 
     def run(self) -> None:
@@ -95,7 +97,7 @@ class Study:
 @dataclass(kw_only=True)
 class Plot:
     """
-    Draw the figures of a study and write claims.md, from its raw results.
+    Draw the figures of a study and write its claims or tables, from its raw results.
 
     :param folder: Folder of the study, complete or not
     :param output: Folder for the figures; by default that of the study
@@ -108,14 +110,16 @@ class Plot:
         """Draw."""
         output = self.output or self.folder
         with experiments_extra():
+            from sb3_distral.experiments import maze_runs, two_rooms
             from sb3_distral.experiments.figures import plot_study
             from sb3_distral.experiments.study_file import read_record
-            from sb3_distral.experiments.two_rooms import KIND
 
-            if read_record(self.folder)["kind"] == KIND:
-                plot_two_rooms(self.folder, output)
-                return
-        print_progress(plot_study(self.folder, output).progress, output)
+            others = {two_rooms.KIND: plot_two_rooms, maze_runs.KIND: plot_mazes}
+            draw = others.get(read_record(self.folder)["kind"])
+        if draw is not None:
+            draw(self.folder, output)
+        else:
+            print_progress(plot_study(self.folder, output).progress, output)
 
 
 def print_progress(progress: str, output: Path) -> None:

@@ -1,6 +1,7 @@
 """``sb3-distral train``."""
 
 import json
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -110,8 +111,10 @@ class Train(TaskChoice):
         model = self.make_model()
         write_json(folder / OPTIONS, self.options())
         remove_unfinished(folder)
-        self.learn(model)
-        model.save(folder / MODEL)
+        assert model.env is not None
+        with closing(model.env):
+            self.learn(model)
+            model.save(folder / MODEL)
         print(f"The model is {folder / MODEL}. Try it with: sb3-distral evaluate {folder}")
 
     def options(self) -> dict[str, Any]:
@@ -165,26 +168,26 @@ class Train(TaskChoice):
         :param model: A model that may have a part of the steps behind it
         """
         model.set_logger(make_logger(self.folder, model.num_timesteps))
-        try:
+        with ExitStack() as end:
+            end.callback(model.logger.close)
             model.learn(
                 # Without a reset, SB3 adds the steps done: schedules see the same total as in an uninterrupted run.
                 self.total_timesteps - model.num_timesteps,
-                callback=self.make_callbacks(model.n_envs),
+                callback=self.make_callbacks(model.n_envs, end),
                 log_interval=max(1, self.log_freq // (model.n_envs * model.n_steps)),
                 reset_num_timesteps=False,
                 progress_bar=True,
             )
-        finally:
-            model.logger.close()
 
-    def make_callbacks(self, n_envs: int) -> list[BaseCallback]:
+    def make_callbacks(self, n_envs: int, end: ExitStack) -> list[BaseCallback]:
         """
         :param n_envs: Sub-environments of the training
+        :param end: Takes what has to be closed at its end
         :return: What saves checkpoints and, if asked for, evaluates
         """
         save_freq = max(1, self.checkpoint_freq // n_envs)
         callbacks: list[BaseCallback] = [LastCheckpoints(save_freq, str(self.folder / CHECKPOINTS))]
         if self.eval_freq > 0:
-            eval_env = self.make_eval_env(self.n_eval_episodes)
+            eval_env = end.enter_context(closing(self.make_eval_env(self.n_eval_episodes)))
             callbacks.append(TaskEvalCallback(eval_env, self.n_eval_episodes, max(1, self.eval_freq // n_envs)))
         return callbacks

@@ -101,6 +101,22 @@ def assert_same_training(run, other):
     assert episodes[0] == episodes[1]
 
 
+def evaluations(path):
+    return [{key: own for key, own in row.items() if "eval/" in key} for row in rows(path) if row["eval/mean_reward"]]
+
+
+def test_evaluations_leave_the_training_as_it_is_and_go_on_as_if_never_stopped(finished, tmp_path):
+    main([*TINY, "--eval-freq", "1000", "--n-eval-episodes", "2", "--output", str(tmp_path / "run")])
+    assert_same_training(finished, tmp_path / "run")
+    logged = evaluations(tmp_path / "run" / "progress.csv")
+    assert len(logged) == 2 and logged[0] != logged[1]
+    assert {"eval/maze-1/mean_reward", "eval/maze-1/distilled_mean_reward", "eval/mean_reward"} <= logged[0].keys()
+    (tmp_path / "run" / "model.zip").unlink()
+    main(["train", "--output", str(tmp_path / "run"), "--resume"])
+    assert_same_training(finished, tmp_path / "run")
+    assert evaluations(tmp_path / "run" / "progress_1_from_1600.csv") == logged[1:]
+
+
 def test_files_of_a_run(finished):
     assert [name for name in names(finished) if not name.startswith("events.")] == [
         "checkpoints",
