@@ -1,4 +1,4 @@
-"""The previous action and reward as part of the observation: the agents of the Distral paper get them."""
+"""The previous action and reward as part of the observation, as the Distral paper has them in its grid world."""
 
 from typing import Any
 
