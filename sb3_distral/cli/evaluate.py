@@ -20,6 +20,7 @@ from sb3_distral.cli.run_folder import OPTIONS, find_model, write_json
 from sb3_distral.cli.train import Train
 from sb3_distral.distral_a2c import DistralA2C
 from sb3_distral.evaluation import DistilledPredictor, evaluate_tasks
+from sb3_distral.rewards import as_seen_by_policies
 from sb3_distral.task_observation import plain_space
 from sb3_distral.vec_env import TaskVecEnv
 
@@ -127,7 +128,8 @@ def check_spaces(model: DistralA2C, env: TaskVecEnv) -> None:
     """
     own, space = model.distilled_policy, env.observation_space
     assert isinstance(space, spaces.Dict)
-    pairs = {"observation": (own.observation_space, plain_space(space)), "action": (own.action_space, env.action_space)}
+    seen = as_seen_by_policies(plain_space(space))
+    pairs = {"observation": (own.observation_space, seen), "action": (own.action_space, env.action_space)}
     for kind, (expected, given) in pairs.items():
         if expected != given:
             raise ValueError(
