@@ -14,7 +14,7 @@ from sb3_distral.distral_a2c import DistralA2C
 from sb3_distral.task_observation import OBSERVATION_KEY, TASK_KEY
 
 #: Width and height of a picture in a film, in pixels.
-SIZE = 144
+SIZE = 112
 #: Colours of a film: walls and floor need few, and each doubles the file.
 N_COLOURS = 64
 
@@ -76,7 +76,7 @@ def write_film(moments: list[Moment], path: Path) -> None:
     frames = [
         Image.fromarray(np.hstack([moment.eyes, moment.above]))
         .resize((2 * SIZE, SIZE), Image.Resampling.BILINEAR)
-        .quantize(N_COLOURS)
+        .quantize(N_COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
         for moment in moments
     ]
     with atomic_write(path) as beside:
