@@ -38,13 +38,13 @@ GRID_SUITES: dict[str, type[BatchedTasks]] = {
     "two-rooms": TwoRooms,
 }
 
-_WORLDS = "sb3_distral.tasks.miniworld"
+_WORLDS, _REPEAT = "sb3_distral.tasks.miniworld", {"action_repeat": 4}
 
 #: Suites in the first person, which need the extra ``miniworld``.
 WORLD_SUITES: dict[str, WorldSuite] = {
-    "mazes": WorldSuite("Mazes", f"{_WORLDS}.mazes:MazeEnv", "maze", 8, {"maze_seed": 0, "size": 9}),
-    "navigation": WorldSuite("Navigation", f"{_WORLDS}.navigation:NavigationEnv", "navigation", 4, {}),
-    "laser-tag": WorldSuite("LaserTag", f"{_WORLDS}.laser_tag:LaserTagEnv", "laser-tag", 8, {"map_seed": 0}),
+    "mazes": WorldSuite("Mazes", f"{_WORLDS}.mazes:MazeEnv", "maze", 8, {"maze_seed": 0, "size": 9, **_REPEAT}),
+    "navigation": WorldSuite("Navigation", f"{_WORLDS}.navigation:NavigationEnv", "navigation", 4, _REPEAT),
+    "laser-tag": WorldSuite("LaserTag", f"{_WORLDS}.laser_tag:LaserTagEnv", "laser-tag", 8, {"map_seed": 0, **_REPEAT}),
 }
 
 #: All suites by name.

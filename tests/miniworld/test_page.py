@@ -74,7 +74,7 @@ def test_first_table() -> None:
 def test_numbers_of_all_suites() -> None:
     text = SECTIONS["Suites in the first person"]
     assert f"{world.VIEW}×{world.VIEW} pixels" in text
-    assert world.ACTION_REPEAT == 4 and "An action lasts four frames" in text
+    assert world.ACTION_REPEAT == 4 and "An action lasts four frames (`action_repeat`)" in text
     assert f"lasts {world.EPISODE_STEPS * world.ACTION_REPEAT / 30:.0f} seconds" in text
 
 

@@ -88,6 +88,26 @@ def test_an_action_is_four_frames_of_which_one_is_drawn(env: MazeEnv, monkeypatc
     assert len(drawn) == 1 and played == [CURVE_LEFT] * ACTION_REPEAT
 
 
+@pytest.mark.parametrize("suite", tasks.WORLD_SUITES)
+@pytest.mark.parametrize("repeat", [1, 8])
+def test_an_action_lasts_as_many_frames_as_asked_for(suite: str, repeat: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    single = tasks.WORLD_SUITES[suite].make_single(0, False, {"action_repeat": repeat})
+    world: Any = single.unwrapped
+    monkeypatch.setattr(world, "render_obs", lambda: None)
+    single.reset(seed=0)
+    played: list[int] = []
+    monkeypatch.setattr(world, "_play_frame", lambda action: float(bool(played.append(action)) or 0.5))
+    assert single.step(np.int64(0))[1] == 0.5 * repeat
+    assert played == [0] * repeat and world.step_count == 1
+    single.close()
+
+
+@pytest.mark.parametrize("repeat", [0, 1.5])
+def test_an_action_lasts_a_whole_frame_at_least(repeat: Any) -> None:
+    with pytest.raises(ValueError, match=f"action_repeat is {repeat}, expected an integer >= 1"):
+        MazeEnv(action_repeat=repeat)
+
+
 @pytest.mark.parametrize(
     ("action", "ahead", "left", "turned"),
     [

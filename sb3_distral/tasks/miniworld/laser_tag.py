@@ -26,6 +26,8 @@ TURN = 4.0
 
 #: How far beside the middle of a bot the agent's shot still hits, in metres, and frames from one shot to the next.
 HIT_RADIUS, RELOAD = 0.6, 12
+#: After how many frames the bots look and turn.
+THINKING = 4
 
 #: Upward speed of a jump in metres a frame, and how much of it is lost in a frame; a jump lasts eight frames.
 JUMP_SPEED, GRAVITY = 0.4375, 0.125
@@ -63,6 +65,7 @@ class LaserTagEnv(World):
     :param map_seed: seed of the fixed arenas; another seed gives unseen ones
     :param render_mode: ``None`` or ``"rgb_array"``: a picture of 256x256 pixels
     :param view: ``"agent"``, what the agent sees, or ``"top"``, the arena from above
+    :param action_repeat: frames that an action lasts
     :raises ValueError: if an argument is outside its range
     """
 
@@ -76,14 +79,21 @@ class LaserTagEnv(World):
         Motion(FORWARD),
     )
 
-    def __init__(self, task: int = 0, map_seed: int = 0, render_mode: str | None = None, view: str = "agent") -> None:
+    def __init__(
+        self,
+        task: int = 0,
+        map_seed: int = 0,
+        render_mode: str | None = None,
+        view: str = "agent",
+        action_repeat: int = ACTION_REPEAT,
+    ) -> None:
         check_seed("map_seed", map_seed)
         if task not in range(self.n_tasks):
             last = self.n_tasks - 1
             raise ValueError(f"task is {task!r}, expected an integer from 0 to {last}; pass for example task={last}.")
         self.map_seed = map_seed
         self.has_barriers, self.has_new_map, self.has_random_bots = (bool(task & bit) for bit in (4, 2, 1))
-        super().__init__(task, render_mode, view)
+        super().__init__(task, render_mode, view, action_repeat)
 
     def _gen_world(self) -> None:
         fixed = np.random.default_rng([self.map_seed, self.task])
@@ -147,7 +157,7 @@ class LaserTagEnv(World):
         reward = TAG_REWARD * self._shoot(action) + OBJECT_REWARD * self._collect()
         self.bots.move(self.arena)
         self.frames += 1
-        if self.frames % ACTION_REPEAT == 0:
+        if self.frames % THINKING == 0:
             reward += TAGGED_REWARD * self._let_bots_think()
         return reward
 

@@ -11,6 +11,7 @@ from sb3_distral.tasks.grid_mazes import carve_maze
 from sb3_distral.tasks.grids import check_seed, free_cells
 from sb3_distral.tasks.miniworld.block_world import APPLE, APPLE_REWARD, GOAL, BlockWorld, Cell
 from sb3_distral.tasks.miniworld.things import Thing
+from sb3_distral.tasks.miniworld.world import ACTION_REPEAT
 
 #: How many apples lie in a maze when an episode begins.
 N_APPLES = 6
@@ -32,6 +33,7 @@ class MazeEnv(BlockWorld):
     :param size: width and height of the maze in cells of 2 m, border included; odd, at least 7
     :param render_mode: ``None`` or ``"rgb_array"``
     :param view: ``"agent"`` or ``"top"``
+    :param action_repeat: frames that an action lasts
     :raises ValueError: if an argument is outside its range
     """
 
@@ -44,13 +46,14 @@ class MazeEnv(BlockWorld):
         size: int = 9,
         render_mode: str | None = None,
         view: str = "agent",
+        action_repeat: int = ACTION_REPEAT,
     ) -> None:
         if size < 7 or size % 2 == 0:
             raise ValueError(f"size is {size!r}, expected an odd number of cells >= 7; pass for example size=9.")
         check_seed("task", task)
         check_seed("maze_seed", maze_seed)
         self._maze, self._goal_cell = draw_maze(task, maze_seed, size)
-        super().__init__(task, render_mode, view)
+        super().__init__(task, render_mode, view, action_repeat)
 
     @property
     def _wall_texture(self) -> str:

@@ -11,6 +11,7 @@ from sb3_distral.tasks.grid_mazes import carve_maze
 from sb3_distral.tasks.miniworld.block_world import APPLE, APPLE_REWARD, GOAL, GOAL_REWARD, BlockWorld, Cell
 from sb3_distral.tasks.miniworld.blocks import CELL, HEIGHT
 from sb3_distral.tasks.miniworld.things import Shape, Thing
+from sb3_distral.tasks.miniworld.world import ACTION_REPEAT
 
 #: The tasks: collect apples, bring them to the start, find one goal again and again, the same behind doors.
 COLLECT, CARRY, FIND, DOORS = range(4)
@@ -52,17 +53,24 @@ class NavigationEnv(BlockWorld):
     :param task: index of the task, from 0 to 3
     :param render_mode: ``None`` or ``"rgb_array"``
     :param view: ``"agent"`` or ``"top"``
+    :param action_repeat: frames that an action lasts
     :raises ValueError: if an argument is outside its range
     """
 
     task_name = "navigation"
     n_tasks = 4
 
-    def __init__(self, task: int = 0, render_mode: str | None = None, view: str = "agent") -> None:
+    def __init__(
+        self,
+        task: int = 0,
+        render_mode: str | None = None,
+        view: str = "agent",
+        action_repeat: int = ACTION_REPEAT,
+    ) -> None:
         if task not in range(self.n_tasks):
             raise ValueError(f"task is {task!r}, expected an integer from 0 to 3; pass for example task=0.")
         self._rules = (self._collect, self._carry, self._find, self._find_behind_doors)[task]
-        super().__init__(task, render_mode, view)
+        super().__init__(task, render_mode, view, action_repeat)
 
     def _draw_walls(self) -> Array:
         return carve_maze(SIZE, self.np_random, OPENINGS)

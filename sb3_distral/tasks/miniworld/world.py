@@ -15,7 +15,7 @@ from sb3_distral.tasks.miniworld.rendering import WINDOW
 #: Width and height of observations in pixels, as in the paper, and of pictures of ``render``.
 VIEW, PICTURE = 84, 256
 
-#: How many frames an action lasts, as in the paper; only the last is drawn. 30 frames are thought of as a second.
+#: How many frames an action lasts by default, as in the paper; only the last is drawn. 30 frames are a second.
 ACTION_REPEAT = 4
 
 #: Half the width of the agent's body in metres.
@@ -56,7 +56,7 @@ class World(MiniWorldEnv):  # type: ignore[misc]
     One task of a MiniWorld suite as a gymnasium environment.
 
     Observation: what the agent sees, RGB, ``uint8``, shape ``(84, 84, 3)``. Actions: the suite's ``motions``; each
-    lasts four frames, whose rewards are summed. Nothing ends an episode, which is truncated after
+    lasts ``action_repeat`` frames, whose rewards are summed. Nothing ends an episode, which is truncated after
     ``max_episode_steps``. ``info["is_success"]`` tells whether the task has been solved in this episode; each suite
     says what that means. All randomness comes from ``np_random``.
 
@@ -66,6 +66,7 @@ class World(MiniWorldEnv):  # type: ignore[misc]
     :param task: index of the task
     :param render_mode: ``None`` or ``"rgb_array"``: a picture of 256x256 pixels
     :param view: ``"agent"``, what the agent sees, or ``"top"``, the world from above
+    :param action_repeat: frames that an action lasts; episodes have as many steps with any number
     :raises ValueError: if an argument is outside its range
     """
 
@@ -79,10 +80,18 @@ class World(MiniWorldEnv):  # type: ignore[misc]
     #: What each action does to the agent in each frame.
     motions: ClassVar[tuple[Motion, ...]] = WALK
 
-    def __init__(self, task: int = 0, render_mode: str | None = None, view: str = "agent") -> None:
+    def __init__(
+        self,
+        task: int = 0,
+        render_mode: str | None = None,
+        view: str = "agent",
+        action_repeat: int = ACTION_REPEAT,
+    ) -> None:
+        if not isinstance(action_repeat, int | np.integer) or action_repeat < 1:
+            raise ValueError(f"action_repeat is {action_repeat!r}, expected an integer >= 1; pass for example 4.")
         if view not in ("agent", "top"):
             raise ValueError(f"view is {view!r}, expected 'agent' or 'top'; pass one of these.")
-        self.task = task
+        self.task, self.action_repeat = task, action_repeat
         self.is_success = False
         # MiniWorld always has a buffer for pictures; it takes megabytes only where pictures are asked for.
         large = {"window_width": PICTURE, "window_height": PICTURE}
@@ -136,7 +145,7 @@ class World(MiniWorldEnv):  # type: ignore[misc]
 
     def step(self, action: np.int64 | int) -> tuple[npt.NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         """
-        Take one action for four frames, of which only the last is drawn.
+        Take one action for ``action_repeat`` frames, of which only the last is drawn.
 
         :param action: an element of the action space
         :return: ``(observation, reward, False, truncated, {"is_success": ...})``
@@ -149,7 +158,7 @@ class World(MiniWorldEnv):  # type: ignore[misc]
             )
         self.step_count += 1
         reward = 0.0
-        for _ in range(ACTION_REPEAT):
+        for _ in range(self.action_repeat):
             self._move(self.motions[action])
             reward += self._play_frame(int(action))
         truncated = self.step_count >= self.max_episode_steps
