@@ -39,7 +39,8 @@ class RemoteVecEnv(VecEnv):
         self.connection, remote = context.Pipe()
         arguments = (remote, CloudpickleWrapper(make_venv))
         self.process = context.Process(target=serve, args=arguments, daemon=True)  # type: ignore[attr-defined]
-        self.waiting = self.closed = False
+        self.closed = False
+        self.pending = 1  # answers yet to come; the process begins with its spaces
         try:
             self.process.start()
             remote.close()
@@ -62,13 +63,11 @@ class RemoteVecEnv(VecEnv):
         :param actions: One action a sub-environment
         """
         self._send("step", actions)
-        self.waiting = True
 
     def step_wait(self) -> VecEnvStepReturn:
         """
         :return: As the VecEnv
         """
-        self.waiting = False
         step, self.reset_infos = self._receive()
         return step  # type: ignore[no-any-return]
 
@@ -147,8 +146,6 @@ class RemoteVecEnv(VecEnv):
         :param kwargs: Its keyword arguments
         :return: What it returns
         """
-        if self.waiting:  # a step that nobody waited for, because another environment failed
-            self.step_wait()
         self._send(method, *args, **kwargs)
         return self._receive()
 
@@ -160,22 +157,33 @@ class RemoteVecEnv(VecEnv):
         """
         if self.closed:
             raise RuntimeError(f"'{method}' was called on an environment that is closed. Make a new one.")
+        while self.pending:  # nobody waited for it, because another environment failed or the user pressed Ctrl-C
+            self._answer()
         try:
             self.connection.send((method, args, kwargs))
         except OSError as error:
             raise self._ended() from error
+        self.pending += 1
 
     def _receive(self) -> Any:
         """
         :return: What the process answers
         """
-        try:
-            result, error, trace = self.connection.recv()
-        except (EOFError, OSError) as end:
-            raise self._ended() from end
+        result, error, trace = pickle.loads(self._answer())
         if error is not None:
             raise error from RemoteError(f"\n{trace}")
         return result
+
+    def _answer(self) -> bytes:
+        """
+        :return: The next answer of the process, which counts as arrived even if it cannot be unpickled
+        """
+        try:
+            answer = self.connection.recv_bytes()
+        except (EOFError, OSError) as end:
+            raise self._ended() from end
+        self.pending -= 1
+        return answer
 
     def _ended(self) -> RuntimeError:
         """

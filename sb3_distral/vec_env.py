@@ -85,6 +85,7 @@ def make_task_vec_env(
     :return: The tasks as one environment
     :raises ValueError: If there is no task, the spaces differ, or an environment would have to be in two places at once
     """
+    make_miniworld_safe()  # before processes are forked, so that these know that they were
     if n_envs_per_task < 1:
         raise ValueError(f"n_envs_per_task={n_envs_per_task} was given; every task needs at least one sub-environment.")
     named = name_tasks(tasks)

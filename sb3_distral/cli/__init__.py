@@ -4,7 +4,7 @@ The command line.
 .. code-block:: bash
 
     sb3-distral train --suite grid-mazes             # all files go to runs/grid-mazes-KL+ent_2col-seed0
-    sb3-distral train --suite grid-mazes --resume    # after an interruption: go on as if there had been none
+    sb3-distral train --suite grid-mazes --resume    # go on as if not interrupted; MiniWorld begins new episodes
     sb3-distral evaluate runs/grid-mazes-KL+ent_2col-seed0
     sb3-distral evaluate runs/grid-mazes-KL+ent_2col-seed0 --suite-arguments maze_seed=1    # π0 on unseen mazes
     tensorboard --logdir runs

@@ -41,15 +41,16 @@ class TaskChoice:
                 f"Got {given}; expected a suite or gymnasium ids. Pass either --suite with one of {SUITE_NAMES}, or "
                 "--envs with an id for each task."
             )
-        if self.suite is not None:
-            suite_arguments: dict[str, Any] = self.all_suite_arguments()
-            return tasks.make(self.suite, n_envs_per_task, **suite_arguments)
-        if self.suite_arguments:
+        if self.suite is None and self.suite_arguments:
             raise ValueError(f"--suite-arguments {' '.join(self.suite_arguments)} were given without --suite.")
+        suite_arguments: dict[str, Any] = self.all_suite_arguments()
         try:
+            if self.suite is not None:
+                return tasks.make(self.suite, n_envs_per_task, **suite_arguments)
             return make_task_vec_env(self.envs, n_envs_per_task)
-        except ImportError as error:
-            raise ValueError(f"--envs {' '.join(self.envs)} cannot be made: {error}") from error
+        except ImportError as error:  # MiniWorld or OpenGL is missing
+            given = f"--envs {' '.join(self.envs)}" if self.suite is None else f"--suite {self.suite}"
+            raise ValueError(f"{given} cannot be made: {error}") from error
 
     def make_eval_env(self, n_episodes: int) -> TaskVecEnv:
         """

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from sb3_distral import tasks
 from sb3_distral.remote_vec_env import RemoteVecEnv
+from sb3_distral.vec_env import make_task_vec_env
 
 WORLDS = ("MiniWorld-Hallway-v0", "MiniWorld-FourRooms-v0")
 N_FRAMES, N_ENVS, SECONDS = 20, 4, 0.5
@@ -33,9 +35,8 @@ class Doctor:
     def run(self) -> None:
         """Print what there is, and what is to be done."""
         print_pytorch()
-        advice = check_rendering()
-        print_speeds()
-        if advice:
+        rendering, speeds = check_rendering(), print_speeds()
+        if advice := rendering or speeds:
             print(f"\nTo do: {advice}")
             raise SystemExit(1)
         print("\nAll is well.")
@@ -63,8 +64,11 @@ def check_rendering() -> str:
     opengl = rendering.gl.gl_info
     print(f"Rendering: {opengl.get_renderer()}, OpenGL {opengl.get_version()}")
     makers: list[Callable[[], gym.Env[Any, Any]]] = [partial(make_stock, world) for world in WORLDS]
-    lone = first_frames(RemoteVecEnv(partial(DummyVecEnv, makers[:1])))
-    together = first_frames(DummyVecEnv(makers))
+    try:
+        lone = first_frames(RemoteVecEnv(partial(DummyVecEnv, makers[:1])))
+        together = first_frames(DummyVecEnv(makers))
+    except Exception as error:  # of a driver that loads but cannot draw: of any type, or its process has died
+        return cannot_draw(error)
     n_wrong = int((lone != together).any(axis=(1, 2, 3)).sum())
     print(f"Frames of an environment beside another: {N_FRAMES - n_wrong} of {N_FRAMES} are those of a lone one")
     if n_wrong == 0:
@@ -75,30 +79,54 @@ def check_rendering() -> str:
     )
 
 
+def cannot_draw(error: Exception) -> str:
+    """
+    :param error: Raised where MiniWorld's environments were made or used
+    :return: What to do
+    """
+    if isinstance(error, ImportError):
+        return str(error)
+    return (
+        f"MiniWorld's environments fail ({error!r}). Draw in software (LIBGL_ALWAYS_SOFTWARE=1), or mend the graphics "
+        "driver."
+    )
+
+
 def first_frames(venv: VecEnv) -> np.ndarray:
     """
     :param venv: MiniWorld's environments; closed afterwards
     :return: Frames of the first of them, walking ahead and turning, shape (N_FRAMES, height, width, 3)
     """
-    venv.seed(0)
-    frames = [np.asarray(venv.reset())[0]]
-    for step in range(1, N_FRAMES):
-        frames.append(np.asarray(venv.step(np.full(venv.num_envs, 2 if step % 3 else 0))[0])[0])
-    venv.close()
+    with closing(venv):
+        venv.seed(0)
+        frames = [np.asarray(venv.reset())[0]]
+        for step in range(1, N_FRAMES):
+            frames.append(np.asarray(venv.step(np.full(venv.num_envs, 2 if step % 3 else 0))[0])[0])
     return np.array(frames)
 
 
-def print_speeds() -> None:
-    """A table of all suites that can be made here."""
+def print_speeds() -> str:
+    """
+    Print a table of the suites that can be made here; each task of MiniWorld draws another world.
+
+    :return: What to do; empty if all is well
+    """
     print(f"Steps per second of one task in {N_ENVS} environments, with random actions and without a learner:")
-    table = Table("suite")
+    table, advice = Table("task"), ""
     table.add_column("steps/s", justify="right")
-    for suite in tasks.SUITES:
+    for name in tasks.GRID_SUITES:
+        table.add_row(name, f"{speed(tasks.make(name, N_ENVS, n_tasks=1)):,.0f}")
+    for name, suite in tasks.WORLD_SUITES.items():
         try:
-            table.add_row(suite, f"{speed(tasks.make(suite, N_ENVS, n_tasks=1)):,.0f}")
-        except ImportError:
-            table.add_row(suite, "not available")
+            for task in range(suite.n_tasks):
+                task_id = f"sb3_distral/{suite.prefix}-{task}-v0"
+                rate = speed(make_task_vec_env(task_id, N_ENVS, vec_env_cls=RemoteVecEnv))
+                table.add_row(f"{name}, {suite.task_name}-{task}", f"{rate:,.0f}")
+        except Exception as error:  # of any type, as above
+            table.add_row(name, "not available")
+            advice = cannot_draw(error)
     Console().print(table)
+    return advice
 
 
 def speed(venv: VecEnv) -> float:
@@ -108,11 +136,10 @@ def speed(venv: VecEnv) -> float:
     """
     assert isinstance(venv.action_space, Discrete)
     actions = np.random.default_rng(0).integers(venv.action_space.n, size=(1000, venv.num_envs))
-    venv.reset()
-    n_steps, start = 0, time.perf_counter()
-    while time.perf_counter() - start < SECONDS:
-        venv.step(actions[n_steps % len(actions)])
-        n_steps += venv.num_envs
-    rate = n_steps / (time.perf_counter() - start)
-    venv.close()
-    return rate
+    with closing(venv):
+        venv.reset()
+        n_steps, start = 0, time.perf_counter()
+        while time.perf_counter() - start < SECONDS:
+            venv.step(actions[n_steps % len(actions)])
+            n_steps += venv.num_envs
+        return n_steps / (time.perf_counter() - start)

@@ -52,8 +52,8 @@ class Train(TaskChoice):
     :param eval_freq: Steps of all tasks between evaluations of task policies and π0 in copies of the tasks; 0 for none
     :param n_eval_episodes: Episodes of each task in an evaluation
     :param output: Folder of the run; by default runs/TASKS-ALGORITHM-seedSEED
-    :param resume: Go on with the run in the folder; options that are not given are those it began with. The grid suites go
-        on amid their episodes, other tasks begin new ones
+    :param resume: Go on with the run in the folder; options that are not given are those it began with. The grid suites
+        go on amid their episodes, other tasks begin new ones
     """
 
     algorithm: Algorithm = "KL+ent_2col"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import count
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ import sys
 {missing}
 from sb3_distral.cli import doctor, main
 doctor.SECONDS = 0.01
+doctor.RemoteVecEnv = doctor.DummyVecEnv  # what is missing here is there in another process
 main(["doctor"])
 """
 NO_MINIWORLD = "sys.modules['miniworld'] = None"
@@ -31,8 +33,10 @@ def fast(monkeypatch):
     monkeypatch.setattr(doctor, "SECONDS", 0.01)
 
 
-def test_where_all_is_well_the_exit_code_is_0(capsys):
+def test_where_all_is_well_the_exit_code_is_0(capsys, monkeypatch):
     pytest.importorskip("sb3_distral.tasks.miniworld.rendering", exc_type=ImportError)
+    for name, suite in tasks.WORLD_SUITES.items():
+        monkeypatch.setitem(tasks.WORLD_SUITES, name, replace(suite, n_tasks=1))
     main(["doctor"])
     shown = capsys.readouterr().out
     assert "PyTorch: " in shown and "threads, device" in shown
@@ -60,6 +64,7 @@ def test_wrong_frames_are_found(capsys, monkeypatch):
     ("missing", "advice"),
     [
         (NO_MINIWORLD, "Run: pip install 'sb3-distral[miniworld]'"),
+        (NO_OPENGL + NO_MINIWORLD, "Run: pip install 'sb3-distral[miniworld]'"),
         (NO_OPENGL, "On Debian and Ubuntu run: apt-get install libegl1"),
     ],
 )
@@ -68,7 +73,47 @@ def test_what_is_missing_is_said_and_the_exit_code_is_1(missing, advice):
     done = subprocess.run(script, capture_output=True, text=True, timeout=900)
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
     assert advice in done.stdout
-    assert "grid-mazes" in done.stdout and "not available" in done.stdout
+    assert "grid-mazes" in done.stdout
+    assert all(f"{suite} " in done.stdout for suite in tasks.WORLD_SUITES)
+    assert done.stdout.count("not available") == 1 + len(tasks.WORLD_SUITES)  # one is for rendering
+
+
+def test_a_driver_that_loads_but_cannot_draw_is_no_traceback(capsys, monkeypatch):
+    rendering = pytest.importorskip("sb3_distral.tasks.miniworld.rendering", exc_type=ImportError)
+
+    def no_frame_buffer(*args, **kwargs):
+        raise AssertionError("no frame buffer")
+
+    monkeypatch.setattr(rendering, "own_init", no_frame_buffer)
+    monkeypatch.setattr(doctor, "print_speeds", lambda: "")
+    with pytest.raises(SystemExit) as stop:
+        main(["doctor"])
+    assert stop.value.code == 1
+    assert "fail (AssertionError('no frame buffer'))" in capsys.readouterr().out
+
+
+def test_a_process_that_dies_is_no_traceback(capsys, monkeypatch):
+    def dies(*args, **kwargs):
+        raise RuntimeError("the process has ended")
+
+    monkeypatch.setattr(doctor, "check_rendering", lambda: "")
+    monkeypatch.setattr(doctor, "make_task_vec_env", dies)
+    with pytest.raises(SystemExit) as stop:
+        main(["doctor"])
+    assert stop.value.code == 1
+    shown = capsys.readouterr().out
+    assert "the process has ended" in shown and "LIBGL_ALWAYS_SOFTWARE=1" in shown
+    assert shown.count("not available") == len(tasks.WORLD_SUITES)
+
+
+def test_each_task_of_a_first_person_suite_has_a_speed(capsys, monkeypatch):
+    monkeypatch.setattr(doctor, "make_task_vec_env", lambda task_id, *args, **kwargs: task_id)
+    monkeypatch.setattr(doctor, "speed", lambda venv: 1234.5 if venv == "sb3_distral/Mazes-7-v0" else 1.0)
+    assert doctor.print_speeds() == ""
+    shown = capsys.readouterr().out
+    row = next(line for line in shown.splitlines() if "mazes, maze-7" in line)
+    assert "1,234" in row
+    assert all(shown.count(f"{name}, ") == suite.n_tasks for name, suite in tasks.WORLD_SUITES.items())
 
 
 def test_speed_counts_the_steps_of_all_environments(monkeypatch):

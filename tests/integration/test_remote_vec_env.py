@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 from sb3_distral import RemoteVecEnv, make_task_vec_env
 from sb3_distral.concat_vec_env import ConcatVecEnv
+from sb3_distral.remote_vec_env import START_METHOD
 
 from .toys import DICT_SPACE, Toy, assert_equal
 
@@ -55,6 +57,9 @@ class Odd(Toy):
 
     def unsendable(self):
         return lambda: None
+
+    def unreadable(self):
+        return UnusualError("no such way", 7)
 
     def raise_unsendable(self):
         raise RuntimeError("with a function", lambda: None)
@@ -188,8 +193,9 @@ def test_errors_and_results_that_cannot_be_sent_are_told_of(remote):
         lambda: remote.step(np.array([0, 1])),
         lambda: remote.env_method("raise_unsendable"),
         lambda: remote.env_method("unsendable"),
+        lambda: remote.env_method("unreadable"),
     ):
-        with pytest.raises(Exception, match=r"no such way|with a function|lambda"):
+        with pytest.raises(Exception, match=r"no such way|with a function|lambda|missing 1 required"):
             call()
     assert remote.get_attr("length") == [3, 4]
 
@@ -212,6 +218,42 @@ def test_after_one_task_failed_the_others_answer_what_they_are_asked():
     assert_equal(venv.reset(), first)
     assert venv.get_attr("length") == [3, 4, 3, 4]
     venv.close()
+
+
+def test_a_step_after_one_in_which_a_task_failed_is_the_next_of_the_others():
+    here = several(n_actions=3)
+    there = ConcatVecEnv([RemoteVecEnv(several), RemoteVecEnv(partial(several, n_actions=3))])
+    here.seed(2)
+    there.seed(0)
+    for venv in (here, there):
+        venv.reset()
+    here.step(np.array([2, 2]))
+    with pytest.raises(RuntimeError, match="no such way"):
+        there.step(np.array([1, 1, 2, 2]))
+    for _ in range(3):
+        steps = [venv.step(np.zeros(venv.num_envs, dtype=int))[:3] for venv in (here, there)]
+        assert_equal(steps[0], [part[2:] for part in steps[1]])
+    assert there.get_attr("length") == [3, 4, 3, 4]
+    there.close()
+
+
+def test_after_an_interrupt_amid_a_step_every_answer_is_to_its_own_question(remote):
+    remote.reset()
+    remote.set_attr("wait", 1.0, indices=0)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        remote.step_async(np.zeros(2, dtype=int))
+        with pytest.raises(KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            remote.step_wait()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert remote.reset().shape == (2, 3)
+    remote.set_attr("wait", 0.0)
+    here = several()
+    for venv in (here, remote):
+        venv.seed(4)
+    assert_equal(stream(here), stream(remote))
 
 
 @pytest.mark.parametrize("moment", ["before a step", "amid a step"])
@@ -251,22 +293,55 @@ def test_closing_does_not_wait_for_a_step_that_takes_too_long(remote, monkeypatc
     assert time.monotonic() - start < 10 and not is_running(pid)
 
 
-ORPHAN = """
-import os, signal
+SCRIPT = """
+import os, signal, sys, time
+{top}
 from sb3_distral import RemoteVecEnv
 from stable_baselines3.common.vec_env import DummyVecEnv
 import gymnasium as gym
 
 if __name__ == "__main__":
     venv = RemoteVecEnv(lambda: DummyVecEnv([lambda: gym.make("CartPole-v1")]))
-    print(venv.process.pid, flush=True)
-    os.kill(os.getpid(), signal.SIGKILL)
+    venv.reset()
+{rest}
 """
 
 
+def run_script(folder, rest="", top=""):
+    """In a process group of its own, which it may send signals to."""
+    path = folder / "script.py"
+    path.write_text(SCRIPT.format(top=top, rest=textwrap.indent(textwrap.dedent(rest), "    ")))
+    arguments = [sys.executable, path]
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=300, start_new_session=True)
+
+
+def test_a_script_may_end_without_closing(tmp_path):
+    script = run_script(tmp_path)
+    assert (script.returncode, script.stderr) == (0, "")
+
+
+def test_ctrl_c_reaches_all_processes_and_ends_none_by_itself(tmp_path):
+    interrupted = """
+    try:
+        os.killpg(0, signal.SIGINT)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        print(venv.step([0])[0].shape)
+    venv.close()
+    """
+    script = run_script(tmp_path, interrupted)
+    assert (script.returncode, script.stdout, script.stderr) == (0, "(1, 4)\n", "")
+
+
+@pytest.mark.skipif(START_METHOD != "forkserver", reason="nothing is imported before a process starts")
+def test_the_fork_server_imports_this_package_but_not_the_main_module(tmp_path):
+    """The main module sees in the script's process that the package is new, and in the other that it was there."""
+    script = run_script(tmp_path, top='print("sb3_distral.remote_vec_env" in sys.modules, flush=True)')
+    assert script.stdout.split() == ["False", "True"], script.stderr
+
+
 def test_the_process_ends_when_the_one_that_made_it_is_killed(tmp_path):
-    (tmp_path / "script.py").write_text(ORPHAN)
-    script = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True)
+    script = run_script(tmp_path, "print(venv.process.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)")
     assert script.returncode == -signal.SIGKILL, script.stderr
     deadline = time.monotonic() + 30
     while not is_done(int(script.stdout)) and time.monotonic() < deadline:

@@ -153,14 +153,26 @@ import sys
 import numpy as np
 for env in envs:
     env.reset(seed={SEED})
-import sb3_distral.tasks.miniworld.rendering
+{{safe}}
 np.save(sys.argv[1], np.array([env.step(2)[0] for env in envs]))
 """
 )
 
 
-def test_environments_in_the_middle_of_an_episode_are_made_safe(lone: dict[str, Any], tmp_path: Path) -> None:
-    output(fresh(MIDDLE, tmp_path / "shown.npy"))
+TASK_VEC_ENV = """
+from stable_baselines3.common.vec_env import DummyVecEnv
+from sb3_distral import TaskVecEnv
+TaskVecEnv(DummyVecEnv([lambda: envs[0], lambda: envs[1]]), [0, 1], ["hallway", "rooms"])
+"""
+
+
+@pytest.mark.parametrize(
+    "safe", ["import sb3_distral.tasks.miniworld.rendering", TASK_VEC_ENV], ids=["import", "task-vec-env"]
+)
+def test_environments_in_the_middle_of_an_episode_are_made_safe(
+    safe: str, lone: dict[str, Any], tmp_path: Path
+) -> None:
+    output(fresh(MIDDLE.format(safe=safe), tmp_path / "shown.npy"))
     for world, frame in zip((HALLWAY, FOUR_ROOMS), np.load(tmp_path / "shown.npy"), strict=True):
         np.testing.assert_array_equal(frame, lone[world][1])
 
@@ -214,11 +226,22 @@ def test_a_wrong_object_and_the_time_limit_are_no_success() -> None:
     env.close()
 
 
-def test_tasks_that_cannot_be_solved_tell_no_success() -> None:
-    env = stock.make_stock("miniworld:MiniWorld-CollectHealth-v0")
+UNSOLVABLE = ["MiniWorld-CollectHealth-v0", "MiniWorld-RoomObjects-v0", "MiniWorld-ThreeRooms-v0"]
+
+
+@pytest.mark.parametrize("task", UNSOLVABLE)
+def test_tasks_that_cannot_be_solved_tell_no_success(task: str) -> None:
+    env = stock.make_stock(f"miniworld:{task}")
     env.reset(seed=0)
     assert "is_success" not in env.step(0)[4]
     env.close()
+
+
+def test_all_other_tasks_tell_their_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stock.gym, "make", lambda *args, **kwargs: gym.Env())  # quick: none is made
+    stock_tasks = [name for name in gym.registry if name.startswith("MiniWorld-")]
+    silent = [task for task in stock_tasks if not isinstance(stock.make_stock(task), stock.SuccessInfo)]
+    assert sorted(silent) == UNSOLVABLE and len(stock_tasks) > 20
 
 
 def test_the_rate_of_success_is_logged() -> None:

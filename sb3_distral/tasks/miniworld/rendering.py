@@ -18,6 +18,7 @@ import ctypes
 import os
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
 
@@ -48,6 +49,8 @@ def import_pyglet() -> tuple[Any, Any]:
 
 
 try:
+    if find_spec("miniworld") is None:  # looked for first: where OpenGL is missing too, that would be the error
+        raise ModuleNotFoundError("No module named 'miniworld'")
     gl, image = import_pyglet()
     from miniworld import miniworld, opengl
 except ModuleNotFoundError as error:
@@ -78,7 +81,8 @@ def check_process() -> None:
     if os.getpid() != PROCESS:
         raise RuntimeError(
             "A MiniWorld environment was made or used in a process that was forked after OpenGL had been loaded, where "
-            "it would hang. Start processes by 'forkserver' or 'spawn'."
+            "it would hang. Start processes by 'forkserver' or 'spawn'. Where the fork server itself had loaded "
+            "OpenGL (it may import the main script), use start_method='spawn'."
         )
 
 

@@ -6,8 +6,8 @@ import gymnasium as gym
 
 from sb3_distral.tasks.miniworld.rendering import WINDOW
 
-# In these nothing can be achieved: one ends with the agent's death, the other has no rewards.
-WITHOUT_SUCCESS = ("MiniWorld-CollectHealth-", "MiniWorld-RoomObjects-")
+# In these nothing can be achieved: the first ends with the agent's death, the others have neither goal nor reward.
+WITHOUT_SUCCESS = ("MiniWorld-CollectHealth-", "MiniWorld-RoomObjects-", "MiniWorld-ThreeRooms-")
 
 
 def make_stock(task: str) -> gym.Env[Any, Any]:
@@ -23,8 +23,8 @@ class SuccessInfo(gym.Wrapper[Any, Any, Any, Any]):
     """
     Add ``info["is_success"]``, which Stable-Baselines3 logs as the rate of success.
 
-    Each of MiniWorld's tasks ends with a positive reward when it is solved, and with none or a negative one (into the
-    street, a wrong object) or by the time limit when it is not. This need not be so in other tasks.
+    Each of MiniWorld's tasks that has a goal ends with a positive reward when it is solved, and with none or a negative
+    one (into the street, a wrong object) or by the time limit when it is not. This need not be so in other tasks.
 
     :param env: A task that comes with MiniWorld
     """
