@@ -1,7 +1,5 @@
 """A scripted player of laser-tag that knows the whole arena: it shows that the tasks can be solved."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from sb3_distral.tasks.batched import Array
@@ -102,18 +100,3 @@ def play_randomly(env: LaserTagEnv) -> int:
 
 def stand_still(env: LaserTagEnv) -> int:
     return (LEFT, RIGHT)[env.step_count % 2]
-
-
-def play_episode(env: LaserTagEnv, player: Callable[[LaserTagEnv], int], seed: int) -> float:
-    """
-    :param env: One task
-    :param player: Gives the actions
-    :param seed: Seed of the episode
-    :return: Return of the episode
-    """
-    env.reset(seed=seed)
-    total, truncated = 0.0, False
-    while not truncated:
-        _, reward, _, truncated, _ = env.step(player(env))
-        total += reward
-    return total

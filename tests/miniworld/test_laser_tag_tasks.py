@@ -15,7 +15,8 @@ from sb3_distral.tasks.batched import Array
 
 pytest.importorskip("sb3_distral.tasks.miniworld.rendering", exc_type=ImportError)
 
-from tag_player import LEFT, play, play_episode, play_randomly, stand_still, without_pictures
+from tag_player import LEFT, play, play_randomly, stand_still, without_pictures
+from world_players import episode_return
 
 from sb3_distral.tasks.miniworld.bots import CHASES, FLEES, PATROLS
 from sb3_distral.tasks.miniworld.laser_tag import N_OBJECTS, TAG, LaserTagEnv
@@ -144,14 +145,15 @@ def test_the_arena_is_drawn_from_above(made: Maker) -> None:
 def test_scripted_player_solves_every_task(made: Maker, task: int) -> None:
     env = without_pictures(made(task))
     scripted, chance, idle = (
-        np.mean([play_episode(env, player, seed) for seed in range(2)]) for player in (play, play_randomly, stand_still)
+        np.mean([episode_return(env, player, seed) for seed in range(2)])
+        for player in (play, play_randomly, stand_still)
     )
     assert scripted > 10 and chance < 5 and idle < 2, (scripted, chance, idle)
 
 
 def test_the_scripted_player_needs_the_jump(made: Maker) -> None:
     envs = [without_pictures(made(task)) for task in range(4, 8)]
-    returns = [np.mean([play_episode(env, partial(play, jumps=jumps), 1) for env in envs]) for jumps in (True, False)]
+    returns = [np.mean([episode_return(env, partial(play, jumps=jumps), 1) for env in envs]) for jumps in (True, False)]
     assert returns[1] < 0.75 * returns[0], returns
 
 
