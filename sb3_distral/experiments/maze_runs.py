@@ -30,20 +30,16 @@ def logged_evaluations(run: Path) -> list[dict[str, Any]]:
     for path in sorted(run.glob("progress*.csv"), key=_part):
         logged = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
         rows = [_evaluation(row) for row in logged if row.get("eval/mean_reward")]
-        start = _start(path)
+        _, start = _part(path)
         # What was logged after the checkpoint that the training went on from was done again.
         evaluations = [own for own in evaluations if own["timesteps"] <= start] + rows
     return evaluations
 
 
-def _part(path: Path) -> int:
-    found = re.search(r"_(\d+)_from_", path.name)
-    return int(found[1]) if found else 0
-
-
-def _start(path: Path) -> int:
-    found = re.search(r"_from_(\d+)", path.name)
-    return int(found[1]) if found else 0
+def _part(path: Path) -> tuple[int, int]:
+    """Return the number of a part of the log, and the steps done before it."""
+    found = re.search(r"_(\d+)_from_(\d+)", path.name)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def _evaluation(row: dict[str, str]) -> dict[str, Any]:
