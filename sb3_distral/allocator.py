@@ -11,8 +11,8 @@ def keep_freed_memory() -> None:
     """
     Have this process keep the memory that it frees, up to 2 GiB, for what it allocates next.
 
-    By default glibc gives memory of large tensors back to the system, and in the next update the system hands it out anew,
-    page by page and zeroed: a fifth of the time of the paper's convolutions. Numbers do not change. It holds for
+    By default glibc gives memory of large tensors back to the system, and in the next update the system hands it out
+    anew, page by page and zeroed: a fifth of the time of the paper's convolutions. Numbers do not change. It holds for
     everything in the process, so it is called by programs (``sb3-distral train`` does) and by no class of this package.
     Where the C library has no ``mallopt``, as on macOS and Windows, nothing happens.
     """
