@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ from stable_baselines3.common.type_aliases import PolicyPredictor
 
 from sb3_distral import tasks
 from sb3_distral.algorithms import ALGORITHMS
+from sb3_distral.callbacks import EVALUATION_SEED
 from sb3_distral.cli.choice import check_at_least
 from sb3_distral.cli.evaluate import DISTILLED_POLICY, TASK_POLICY, Evaluate
 from sb3_distral.cli.models import load_model
@@ -26,9 +28,9 @@ else:
     Algorithm = tyro.extras.literal_type_from_choices(list(ALGORITHMS))
 
 #: Episodes of each maze in the evaluation after a training.
-N_EPISODES = 8
-#: Mazes that no algorithm has trained on.
-UNSEEN = {"maze_seed": 1, "n_tasks": 2}
+N_EPISODES = 16
+#: Arguments of the suite: the mazes of the training, and mazes that no algorithm has trained on.
+MAZES: dict[str, dict[str, int]] = {"final": {}, "unseen": {"maze_seed": 1, "n_tasks": 2}}
 #: The policy in film and sheet, and its maze.
 FILMED, FILMED_TASK, FILM_STEPS = "KL+ent_2col", 0, 100
 
@@ -38,7 +40,7 @@ class StudyMazes:
     """
     Train the paper's columns on the first-person mazes with each algorithm, one run each, and draw what came out.
 
-    A run takes an hour for a million steps on two cores. Interrupted, the same command goes on where it stopped.
+    A run takes about an hour for a million steps on two cores. Interrupted, the same command goes on where it stopped.
 
     :param output: Folder of the results
     :param runs: Folder of models, checkpoints and logs, some 300 MB for each algorithm
@@ -59,22 +61,42 @@ class StudyMazes:
     def command(self) -> str:
         """The command with its options."""
         words = [f"--total-timesteps={self.total_timesteps}", f"--seed={self.seed}", f"--n-threads={self.n_threads}"]
-        words += [f"--output={self.output}", "--algorithms", *self.algorithms]
+        words += [f"--output={self.output}", f"--runs={self.runs}", "--algorithms", *self.algorithms]
         return shlex.join(["sb3-distral", "study", "mazes", *words])
 
     def run(self) -> None:
         """Do what is not done yet, then draw."""
+        check_at_least(0, seed=self.seed)
         check_at_least(1, total_timesteps=self.total_timesteps, n_threads=self.n_threads)
         with experiments_extra():
-            from sb3_distral.experiments.maze_runs import RANDOM, write_result
-        for algorithm in self.algorithms:
-            training = self.training(algorithm)
-            training.run()
-            write_result(self.output, algorithm, self.result(training), self.command)
-        write_result(self.output, RANDOM, random_result(), self.command)
+            from sb3_distral.experiments.maze_runs import RANDOM, begin_study, result_path, write_result
+        settings = {"total_timesteps": self.total_timesteps, "seed": self.seed, "n_episodes": N_EPISODES}
+        begin_study(self.output, settings)
+        for name in (*self.algorithms, RANDOM):
+            if not result_path(self.output, name).exists():
+                result = self.random_result() if name == RANDOM else self.result(name)
+                write_result(self.output, name, result, self.command)
         plot_mazes(self.output, self.output)
-        if FILMED in self.algorithms:
-            self.film(self.training(FILMED).folder / MODEL)
+
+    def result(self, algorithm: str) -> dict[str, Any]:
+        """
+        :param algorithm: An algorithm
+        :return: Learning curves of its training, and returns of its policies on the mazes of the training and on others
+        """
+        from sb3_distral.experiments.maze_runs import logged_evaluations, own_policies, part_starts
+
+        training = self.training(algorithm)
+        training.run()
+        if algorithm == FILMED:
+            self.film(training.folder / MODEL)
+        evaluations = {name: self.evaluate(training.folder, name) for name in MAZES}
+        returns = {name: returns_by_policy(evaluation) for name, evaluation in evaluations.items()}
+        return {
+            "timesteps": evaluations["final"]["timesteps"],
+            "begun_at": part_starts(training.folder),
+            "evaluations": [own_policies(own, algorithm) for own in logged_evaluations(training.folder)],
+            **{name: own_policies(own, algorithm) for name, own in returns.items()},
+        }
 
     def training(self, algorithm: str) -> Train:
         """
@@ -83,6 +105,7 @@ class StudyMazes:
         """
         return Train(
             suite="mazes",
+            suite_arguments=in_words(MAZES["final"]),
             algorithm=algorithm,
             learning_rate=7e-4,
             n_envs_per_task=4,
@@ -94,22 +117,32 @@ class StudyMazes:
             resume=True,
         )
 
-    def result(self, training: Train) -> dict[str, Any]:
-        """
-        :param training: A finished training
-        :return: Its learning curves, and the returns of its policies on the mazes of the training and on unseen ones
-        """
-        from sb3_distral.experiments.maze_runs import logged_evaluations
+    @property
+    def evaluation_seed(self) -> int:
+        """Seed of starts and apples that no training began with."""
+        return EVALUATION_SEED + self.seed
 
-        folder = training.folder
-        unseen = tuple(f"{name}={value}" for name, value in UNSEEN.items())
-        files = {"final": folder / "evaluation.json", "unseen": folder / "unseen.json"}
-        for file, arguments in zip(files.values(), ((), unseen), strict=True):
-            if not file.exists():
-                evaluation = Evaluate(path=folder, suite="mazes", suite_arguments=arguments, n_episodes=N_EPISODES)
-                replace(evaluation, n_threads=self.n_threads, output=file).run()
-        means = {name: means_by_policy(file) for name, file in files.items()}
-        return {"timesteps": self.total_timesteps, "evaluations": logged_evaluations(folder), **means}
+    def evaluate(self, run: Path, mazes: str) -> dict[str, Any]:
+        """
+        :param run: Folder of a finished training
+        :param mazes: Which of :data:`MAZES`
+        :return: What ``sb3-distral evaluate`` writes
+        """
+        output = run / f"{mazes}.json"
+        arguments = in_words(MAZES[mazes])
+        evaluation = Evaluate(path=run, suite_arguments=arguments, n_episodes=N_EPISODES, seed=self.evaluation_seed)
+        replace(evaluation, n_threads=self.n_threads, output=output).run()
+        return json.loads(output.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+    def random_result(self) -> dict[str, Any]:
+        """
+        :return: Returns of random actions by maze, in the form of a trained algorithm's
+        """
+        returns = {}
+        for name, arguments in MAZES.items():
+            with closing(tasks.make("mazes", 4, seed=self.evaluation_seed, **arguments)) as env:  # type: ignore[arg-type]
+                returns[name] = {"tasks": evaluate_tasks(RandomActions(env.action_space), env, N_EPISODES)}
+        return returns
 
     def film(self, model_path: Path) -> None:
         """
@@ -117,9 +150,18 @@ class StudyMazes:
         """
         from sb3_distral.experiments.film import play, write_film, write_sheet
 
-        moments = play(load_model(model_path), f"sb3_distral/Mazes-{FILMED_TASK}-v0", FILMED_TASK, FILM_STEPS)
+        env_id = f"sb3_distral/Mazes-{FILMED_TASK}-v0"
+        moments = play(load_model(model_path), env_id, FILMED_TASK, FILM_STEPS, self.evaluation_seed)
         write_film(moments, self.output / "agent.gif")
         write_sheet(moments, self.output / "agent.png")
+
+
+def in_words(arguments: dict[str, int]) -> tuple[str, ...]:
+    """
+    :param arguments: Arguments of a suite
+    :return: The same for the command line
+    """
+    return tuple(f"{name}={value}" for name, value in arguments.items())
 
 
 class RandomActions(PolicyPredictor):
@@ -142,29 +184,15 @@ class RandomActions(PolicyPredictor):
         return self.generator.integers(self.n_actions, size=len(observation["task"])), state
 
 
-def random_result() -> dict[str, Any]:
+def returns_by_policy(evaluation: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
     """
-    :return: Mean returns of random actions by maze, in the form of a trained algorithm's
+    :param evaluation: What ``sb3-distral evaluate`` writes
+    :return: Returns by task, of the task policies (``tasks``, where they were evaluated) and of π0 (``distilled``)
     """
-    returns = {}
-    for name, arguments in {"final": {}, "unseen": UNSEEN}.items():
-        env = tasks.make("mazes", N_EPISODES // 2, seed=0, **arguments)  # type: ignore[arg-type]
-        by_task = evaluate_tasks(RandomActions(env.action_space), env, N_EPISODES)
-        env.close()
-        returns[name] = {"tasks": {task: round(float(np.mean(own)), 3) for task, own in by_task.items()}}
-    return returns
-
-
-def means_by_policy(evaluation: Path) -> dict[str, dict[str, float]]:
-    """
-    :param evaluation: A file of ``sb3-distral evaluate --output``
-    :return: Mean returns by task, of the task policies (``tasks``, where they were evaluated) and of π0 (``distilled``)
-    """
-    results = json.loads(evaluation.read_text(encoding="utf-8"))["results"]
     return {
-        name: {task: round(own["mean"], 3) for task, own in results[policy].items()}
+        name: {task: own["returns"] for task, own in evaluation["results"][policy].items()}
         for name, policy in (("tasks", TASK_POLICY), ("distilled", DISTILLED_POLICY))
-        if policy in results
+        if policy in evaluation["results"]
     }
 
 

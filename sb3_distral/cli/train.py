@@ -141,11 +141,11 @@ class Train(TaskChoice):
             what = "is not empty but holds no run" if begun is None else "holds a run already"
             raise ValueError(f"The folder {folder} {what}; a new run needs an empty one. {advice}")
         for name, value in self.options().items():
-            if value != begun.options()[name]:
+            # The number of threads changes nothing but speed and rounding.
+            if name != "n_threads" and value != begun.options()[name]:
                 raise ValueError(
-                    f"--resume was given with {name}={value!r}, but the run in {folder} began with "
-                    f"{name}={begun.options()[name]!r}. Leave the option out to go on as it began, or leave --resume "
-                    "out and pass another --output for a new run."
+                    f"The run in {folder} began with {name}={begun.options()[name]!r} and cannot go on with {value!r}. "
+                    f"Leave {name} as it was, or choose an empty folder for a new run."
                 )
 
     def make_model(self) -> DistralA2C:

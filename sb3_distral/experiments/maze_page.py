@@ -3,16 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sb3_distral.checkpoint import atomic_write
 from sb3_distral.experiments.figures import STYLES
-from sb3_distral.experiments.maze_runs import RANDOM, mean, read_results
+from sb3_distral.experiments.maze_runs import RANDOM, mean_and_error, read_results
 
 FIGURE, TABLE = "learning_curves.png", "returns.md"
-#: Algorithms whose π0 nothing trains.
-WITHOUT_DISTILLED = ("A3C",)
 
 
 def plot_mazes(folder: Path, output: Path) -> None:
@@ -41,11 +40,13 @@ def draw_curves(results: dict[str, dict[str, Any]]) -> Figure:
     for axis, policy, title in zip(axes, ("tasks", "distilled"), ("task policies", "distilled policy"), strict=True):
         for name in trained(results):
             evaluations = results[name]["evaluations"]
-            if evaluations and (policy == "tasks" or name not in WITHOUT_DISTILLED):
+            if evaluations and policy in evaluations[0]:
                 steps = [own["timesteps"] / 1000 for own in evaluations]
-                axis.plot(steps, [mean(own[policy]) for own in evaluations], label=name, markersize=4, **STYLES[name])
+                means = [np.mean(list(own[policy].values())) for own in evaluations]
+                axis.plot(steps, means, label=name, markersize=4, **STYLES[name])
         if RANDOM in results:
-            axis.axhline(mean(results[RANDOM]["final"]["tasks"]), color="grey", linestyle=":", label=RANDOM)
+            random, _ = mean_and_error(results[RANDOM]["final"]["tasks"].values())
+            axis.axhline(random, color="grey", linestyle=":", label=RANDOM)
         axis.set(title=title, xlabel="thousand steps of all tasks")
         axis.grid(alpha=0.25)
     axes[0].set_ylabel("return of an episode, mean of tasks")
@@ -65,21 +66,27 @@ def trained(results: dict[str, dict[str, Any]]) -> list[str]:
 def returns_text(results: dict[str, dict[str, Any]]) -> str:
     """
     :param results: Results by name
-    :return: Mean returns of the trained policies, of π0 on unseen mazes too, in Markdown
+    :return: Returns of the trained policies, a row for each maze, in Markdown
     """
-    policies = {"tasks": "task policies", "distilled": "π0"}
-    rows = [
-        (f"{name}, {label}", results[name]["final"][policy], results[name]["unseen"].get(policy, {}))
-        for name in trained(results)
-        for policy, label in policies.items()
-        if policy == "tasks" or name not in WITHOUT_DISTILLED
-    ]
-    if RANDOM in results:
-        rows.append((RANDOM, results[RANDOM]["final"]["tasks"], results[RANDOM]["unseen"]["tasks"]))
-    tasks, unseen = (list(max((row[index] for row in rows), key=len)) for index in (1, 2))
-    head = ["policy", *tasks, "mean", *(f"unseen {task}" for task in unseen)]
-    lines = [f"| {' | '.join(head)} |", "|---" + "|---:" * (len(head) - 1) + "|"]
-    for label, known, new in rows:
-        values = [*(known[task] for task in tasks), mean(known), *(new.get(task) for task in unseen)]
-        lines.append(f"| {label} | {' | '.join('–' if value is None else f'{value:.1f}' for value in values)} |")
+    names = [*trained(results), *([RANDOM] if RANDOM in results else [])]
+    columns = {label: own for name in names for label, own in _columns(name, results[name]).items()}
+    rows = list(dict.fromkeys(row for own in columns.values() for row in own))
+    lines = [f"| maze | {' | '.join(columns)} |", "|---" + "|---:" * len(columns) + "|"]
+    lines += [f"| {row} | {' | '.join(own.get(row, '–') for own in columns.values())} |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def _columns(name: str, result: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Label of each policy of a result, and its returns by row."""
+    labels = {"tasks": name}
+    if "distilled" in result["final"]:
+        labels = {"tasks": f"{name}, task policies", "distilled": f"{name}, π0"}
+    return {label: _returns(result["final"][key], result["unseen"].get(key, {})) for key, label in labels.items()}
+
+
+def _returns(known: dict[str, list[float]], unseen: dict[str, list[float]]) -> dict[str, str]:
+    rows = {maze: [own] for maze, own in known.items()}
+    rows |= {"mean of these": list(known.values())}
+    rows |= {f"unseen {maze}": [own] for maze, own in unseen.items()}
+    statistics = {row: mean_and_error(own) for row, own in rows.items()}
+    return {row: f"{mean:.1f} ± {error:.1f}" for row, (mean, error) in statistics.items()}

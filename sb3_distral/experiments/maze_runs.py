@@ -3,14 +3,16 @@
 import csv
 import json
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sb3_distral.algorithms import ALGORITHMS
 from sb3_distral.checkpoint import atomic_write
 from sb3_distral.experiments.provenance import provenance
-from sb3_distral.experiments.study_file import STUDY, check_folder, read_record, write_record
+from sb3_distral.experiments.study_file import STUDY, read_record, write_record
 
 KIND, RESULTS = "mazes", "runs"
 PACKAGES = ("sb3-distral", "stable-baselines3", "sb3-contrib", "gymnasium", "miniworld", "torch", "numpy")
@@ -52,20 +54,64 @@ def _evaluation(row: dict[str, str]) -> dict[str, Any]:
     return {"timesteps": steps, "tasks": returns["mean_reward"], "distilled": returns["distilled_mean_reward"]}
 
 
+def part_starts(run: Path) -> list[int]:
+    """
+    :param run: Folder of a training
+    :return: Steps that were done when it began, and when it went on after interruptions
+    """
+    return [start for _, start in sorted(_part(path) for path in run.glob("progress*.csv"))]
+
+
+def own_policies(returns: dict[str, Any], algorithm: str) -> dict[str, Any]:
+    """
+    :param returns: Returns of the task policies (``tasks``) and of π0 (``distilled``)
+    :param algorithm: The algorithm that trained them
+    :return: The same under ``tasks`` alone where π0 is the one network of all tasks, or nothing trains it
+    """
+    arguments = ALGORITHMS[algorithm]
+    others = {name: own for name, own in returns.items() if name != "distilled"}
+    if arguments["architecture"] == "shared":
+        return others | {"tasks": returns["distilled"]}
+    is_trained = arguments["architecture"] == "two_columns" or arguments["alpha"] > 0
+    return returns if is_trained else others
+
+
+def begin_study(folder: Path, settings: dict[str, int]) -> None:
+    """
+    :param folder: Folder of the results
+    :param settings: What all of its results have in common
+    :raises ValueError: If the folder holds another study, or results of other settings
+    """
+    if (folder / STUDY).exists():
+        begun = read_record(folder, KIND).get("settings", {})
+        for name, value in settings.items():
+            if begun.get(name) != value:
+                raise ValueError(
+                    f"The study in {folder} began with {name}={begun.get(name)}, which cannot be compared with "
+                    f"{name}={value}. Pass the same, or another --output and other --runs."
+                )
+    write_record(folder, {"kind": KIND, "settings": settings})
+
+
+def result_path(folder: Path, name: str) -> Path:
+    """
+    :param folder: Folder of the results
+    :param name: Name of the algorithm, or :data:`RANDOM`
+    :return: File of its results
+    """
+    return folder / RESULTS / f"{name.replace(' ', '-')}.json"
+
+
 def write_result(folder: Path, name: str, content: dict[str, Any], command: str) -> None:
     """
     :param folder: Folder of the results
     :param name: Name of the algorithm, or :data:`RANDOM`
     :param content: Its results
     :param command: The command that made them
-    :raises ValueError: If the folder holds another study
     """
-    check_folder(folder, KIND)
-    path = folder / RESULTS / f"{name.replace(' ', '-')}.json"
-    with atomic_write(path) as beside:
+    with atomic_write(result_path(folder, name)) as beside:
         content = {"name": name, **content, "made_by": {"command": command, **provenance(PACKAGES)}}
         beside.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    write_record(folder, {"kind": KIND})
 
 
 def read_results(folder: Path) -> dict[str, dict[str, Any]]:
@@ -89,9 +135,11 @@ def read_results(folder: Path) -> dict[str, dict[str, Any]]:
     return results
 
 
-def mean(returns: dict[str, float]) -> float:
+def mean_and_error(returns: Iterable[Sequence[float]]) -> tuple[float, float]:
     """
-    :param returns: Mean returns by task
-    :return: Their mean
+    :param returns: Returns of the episodes of each task
+    :return: Mean over tasks of their mean returns, and its standard error over episodes
     """
-    return float(np.mean(list(returns.values())))
+    tasks = [np.asarray(own) for own in returns]
+    squares = [own.var(ddof=1) / len(own) for own in tasks]
+    return float(np.mean([own.mean() for own in tasks])), float(np.sqrt(np.sum(squares)) / len(tasks))

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib.metadata import entry_points
 
 import numpy as np
@@ -251,8 +251,13 @@ def test_a_folder_with_other_things_is_refused(resume, tmp_path, refused):
 def test_contradicting_options_are_refused(given, killed, refused):
     name = given[0].strip("-").replace("-", "_")
     message = refused("train", "--output", killed, "--resume", *given)
-    assert f"--resume was given with {name}=" in message and f"began with {name}=" in message
+    assert f"began with {name}=" in message and f"Leave {name} as it was" in message
     assert "model.zip" not in names(killed)
+
+
+def test_a_run_may_go_on_with_more_threads(killed):
+    begun = Train.read(killed)
+    replace(begun, n_threads=3, resume=True, output=killed).check_folder()
 
 
 def test_a_changed_options_file_is_refused(killed, refused):

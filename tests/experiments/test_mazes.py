@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from sb3_distral.cli.evaluate import DISTILLED_POLICY, TASK_POLICY
 from sb3_distral.cli.study import Plot
 from sb3_distral.cli.study_mazes import StudyMazes
 from sb3_distral.experiments.maze_page import draw_curves, returns_text
-from sb3_distral.experiments.maze_runs import RANDOM, logged_evaluations, read_results, write_result
+from sb3_distral.experiments.maze_runs import RANDOM, logged_evaluations, read_results
 
 TASKS = ("maze-0", "maze-1")
 
@@ -38,12 +39,16 @@ def evaluation(steps: int, level: float) -> dict[str, Any]:
     return {"timesteps": steps, "tasks": {"maze-0": level, "maze-1": 3 * level}, "distilled": distilled}
 
 
-def write_evaluation(path: Path, policies: dict[str, dict[str, float]]) -> None:
+def around(first: float, second: float) -> dict[str, list[float]]:
+    """Returns of two episodes in each maze: means as given, standard errors of 1 and 0."""
+    return {"maze-0": [first - 1, first + 1], "maze-1": [second, second]}
+
+
+def write_evaluation(path: Path, policies: dict[str, dict[str, list[float]]]) -> None:
     results = {
-        policy: {task: {"mean": own, "std": 0.0, "returns": [own]} for task, own in means.items()}
-        for policy, means in policies.items()
+        policy: {task: {"returns": own} for task, own in returns.items()} for policy, returns in policies.items()
     }
-    path.write_text(json.dumps({"results": results}), encoding="utf-8")
+    path.write_text(json.dumps({"timesteps": 104, "results": results}), encoding="utf-8")
 
 
 @pytest.fixture
@@ -56,19 +61,16 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyMazes:
 
     def evaluate(own: Any) -> None:
         if own.suite_arguments:
-            write_evaluation(own.output, {DISTILLED_POLICY: {"maze-0": 4.0, "maze-1": 5.0}})
+            write_evaluation(own.output, {DISTILLED_POLICY: around(4.0, 5.0)})
         else:
-            means = {"maze-0": 7.0, "maze-1": 9.0}
-            write_evaluation(own.output, {TASK_POLICY: means, DISTILLED_POLICY: {"maze-0": 2.0, "maze-1": 3.0}})
+            write_evaluation(own.output, {TASK_POLICY: around(7.0, 9.0), DISTILLED_POLICY: around(2.0, 3.0)})
 
-    random = {"final": {"tasks": {"maze-0": 0.5, "maze-1": 0.7}}, "unseen": {"tasks": {"maze-0": 0.1, "maze-1": 0.3}}}
+    random = {"final": {"tasks": around(0.5, 0.7)}, "unseen": {"tasks": around(0.1, 0.3)}}
     monkeypatch.setattr(study_mazes.Train, "run", train)
     monkeypatch.setattr(study_mazes.Evaluate, "run", evaluate)
-    monkeypatch.setattr(study_mazes, "random_result", lambda: random)
-    monkeypatch.setattr(StudyMazes, "film", lambda *_: None)
-    return StudyMazes(
-        output=tmp_path / "results", runs=tmp_path / "runs", algorithms=("A3C", "KL_2col"), total_timesteps=100
-    )
+    monkeypatch.setattr(StudyMazes, "random_result", lambda _: random)
+    algorithms = ("A3C", "A3C_multitask", "KL_2col")
+    return StudyMazes(output=tmp_path / "results", runs=tmp_path / "runs", algorithms=algorithms, total_timesteps=100)
 
 
 def test_a_training_that_went_on_is_put_together(tmp_path: Path) -> None:
@@ -89,37 +91,50 @@ def test_the_command_writes_results_figure_and_table(trained: StudyMazes) -> Non
         "returns.md",
     }
     results = read_results(trained.output)
-    assert set(results) == {"A3C", "KL_2col", RANDOM}
-    assert results["KL_2col"]["evaluations"] == [evaluation(50, 1.0), evaluation(100, 2.0)]
-    assert results["KL_2col"]["unseen"] == {"distilled": {"maze-0": 4.0, "maze-1": 5.0}}
-    made_by = results["KL_2col"]["made_by"]
-    assert made_by["command"] == (
+    assert set(results) == {"A3C", "A3C_multitask", "KL_2col", RANDOM}
+    result = results["KL_2col"]
+    assert result["evaluations"] == [evaluation(50, 1.0), evaluation(100, 2.0)]
+    assert result["final"] == {"tasks": around(7.0, 9.0), "distilled": around(2.0, 3.0)}
+    assert result["unseen"] == {"distilled": around(4.0, 5.0)}
+    assert (result["timesteps"], result["begun_at"]) == (104, [0])
+    assert result["made_by"]["command"] == (
         "sb3-distral study mazes --total-timesteps=100 --seed=0 --n-threads=2 "
-        f"--output={trained.output} --algorithms A3C KL_2col"
+        f"--output={trained.output} --runs={trained.runs} --algorithms A3C A3C_multitask KL_2col"
     )
-    assert made_by["machine"]["cores"] >= 1 and made_by["versions"]["miniworld"]
+    assert result["made_by"]["machine"]["cores"] >= 1 and result["made_by"]["versions"]["miniworld"]
+
+
+def test_policies_that_are_none_of_their_own_are_left_out(trained: StudyMazes) -> None:
+    trained.run()
+    results = read_results(trained.output)
+    for name in ("A3C", "A3C_multitask"):
+        for returns in (*results[name]["evaluations"], results[name]["final"], results[name]["unseen"]):
+            assert "distilled" not in returns
+    # π0 of A3C is never trained; that of A3C_multitask is the one network that all tasks have.
+    assert results["A3C"]["final"] == {"tasks": around(7.0, 9.0)} and results["A3C"]["unseen"] == {}
+    assert results["A3C_multitask"]["final"] == {"tasks": around(2.0, 3.0)}
+    assert results["A3C_multitask"]["unseen"] == {"tasks": around(4.0, 5.0)}
 
 
 def test_the_table(trained: StudyMazes) -> None:
     trained.run()
     assert (trained.output / "returns.md").read_text(encoding="utf-8").splitlines() == [
-        "| policy | maze-0 | maze-1 | mean | unseen maze-0 | unseen maze-1 |",
+        "| maze | KL_2col, task policies | KL_2col, π0 | A3C | A3C_multitask | random actions |",
         "|---|---:|---:|---:|---:|---:|",
-        "| KL_2col, task policies | 7.0 | 9.0 | 8.0 | – | – |",
-        "| KL_2col, π0 | 2.0 | 3.0 | 2.5 | 4.0 | 5.0 |",
-        # Nothing trains the π0 of A3C.
-        "| A3C, task policies | 7.0 | 9.0 | 8.0 | – | – |",
-        "| random actions | 0.5 | 0.7 | 0.6 | 0.1 | 0.3 |",
+        "| maze-0 | 7.0 ± 1.0 | 2.0 ± 1.0 | 7.0 ± 1.0 | 2.0 ± 1.0 | 0.5 ± 1.0 |",
+        "| maze-1 | 9.0 ± 0.0 | 3.0 ± 0.0 | 9.0 ± 0.0 | 3.0 ± 0.0 | 0.7 ± 0.0 |",
+        "| mean of these | 8.0 ± 0.5 | 2.5 ± 0.5 | 8.0 ± 0.5 | 2.5 ± 0.5 | 0.6 ± 0.5 |",
+        "| unseen maze-0 | – | 4.0 ± 1.0 | – | 4.0 ± 1.0 | 0.1 ± 1.0 |",
+        "| unseen maze-1 | – | 5.0 ± 0.0 | – | 5.0 ± 0.0 | 0.3 ± 0.0 |",
     ]
 
 
 def test_the_curves(trained: StudyMazes) -> None:
     trained.run()
-    for axis, policy, level in zip(
-        draw_curves(read_results(trained.output)).axes, ("tasks", "distilled"), (2, -0.5), strict=True
-    ):
+    of_tasks, of_distilled = draw_curves(read_results(trained.output)).axes
+    for axis, level in ((of_tasks, 2.0), (of_distilled, -0.5)):
         lines = {line.get_label(): line.get_xydata() for line in axis.lines}
-        assert set(lines) == {"KL_2col", RANDOM} | ({"A3C"} if policy == "tasks" else set())
+        assert set(lines) == {"KL_2col", RANDOM} | ({"A3C", "A3C_multitask"} if axis is of_tasks else set())
         np.testing.assert_allclose(lines["KL_2col"], [[0.05, level], [0.1, 2 * level]])
 
 
@@ -132,8 +147,18 @@ def test_plot_draws_anew_from_the_results_alone(trained: StudyMazes, tmp_path: P
 
 def test_what_is_done_is_not_done_again(trained: StudyMazes, monkeypatch: pytest.MonkeyPatch) -> None:
     trained.run()
-    monkeypatch.setattr(study_mazes.Evaluate, "run", lambda _: pytest.fail("evaluated again"))
+    files = {path: path.read_bytes() for path in sorted(trained.output.rglob("*.json"))}
+    for name in ("training", "evaluate", "random_result"):
+        monkeypatch.setattr(StudyMazes, name, lambda *_, name=name: pytest.fail(f"{name} again"))
     trained.run()
+    assert {path: path.read_bytes() for path in sorted(trained.output.rglob("*.json"))} == files
+
+
+def test_an_interrupted_study_goes_on(trained: StudyMazes, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace(trained, algorithms=("A3C",)).run()
+    (trained.output / "runs" / "random-actions.json").unlink()
+    trained.run()
+    assert set(read_results(trained.output)) == {"A3C", "A3C_multitask", "KL_2col", RANDOM}
 
 
 def test_a_damaged_result_is_named(trained: StudyMazes) -> None:
@@ -144,15 +169,27 @@ def test_a_damaged_result_is_named(trained: StudyMazes) -> None:
         read_results(trained.output)
 
 
-def test_a_folder_of_another_study_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "study.json").write_text('{"kind": "figure4"}', encoding="utf-8")
+def test_a_folder_of_another_study_is_refused_before_anything_is_trained(
+    trained: StudyMazes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study_mazes.Train, "run", lambda _: pytest.fail("trained"))
+    trained.output.mkdir()
+    (trained.output / "study.json").write_text('{"kind": "figure4"}', encoding="utf-8")
     with pytest.raises(ValueError, match="holds the study figure4"):
-        write_result(tmp_path, "A3C", {}, "command")
+        trained.run()
+
+
+@pytest.mark.parametrize("other", [{"total_timesteps": 200}, {"seed": 1}])
+def test_results_of_other_settings_are_refused(trained: StudyMazes, other: dict[str, int]) -> None:
+    trained.run()
+    name = next(iter(other))
+    with pytest.raises(ValueError, match=f"began with {name}={getattr(trained, name)}.*{name}={other[name]}"):
+        replace(trained, **other).run()  # type: ignore[arg-type]
 
 
 def test_a_table_without_random_actions_or_unseen_mazes() -> None:
-    own = {"final": {"tasks": {"maze-0": 1.0}, "distilled": {"maze-0": 2.0}}, "unseen": {}}
+    own = {"final": {"tasks": {"maze-0": [0.0, 2.0]}, "distilled": {"maze-0": [2.0, 2.0]}}, "unseen": {}}
     assert returns_text({"KL_2col": own}).splitlines()[2:] == [
-        "| KL_2col, task policies | 1.0 | 1.0 |",
-        "| KL_2col, π0 | 2.0 | 2.0 |",
+        "| maze-0 | 1.0 ± 1.0 | 2.0 ± 0.0 |",
+        "| mean of these | 1.0 ± 1.0 | 2.0 ± 0.0 |",
     ]

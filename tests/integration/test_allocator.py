@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from sb3_distral.allocator import keep_freed_memory
+from sb3_distral.allocator import M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, MOST, keep_freed_memory
 
 # How many pages the system hands out for tensors of 100 MB in all, when as many have just been freed.
 COUNT_NEW_PAGES = """
@@ -41,3 +41,19 @@ def test_freed_memory_is_used_again() -> None:
 def test_without_mallopt_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
     keep_freed_memory()
+
+
+def test_an_older_glibc_that_takes_less_gets_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = {}
+
+    class OldLibrary:
+        @staticmethod
+        def mallopt(parameter: int, value: int) -> int:
+            if parameter == M_MMAP_THRESHOLD and value > 32 * 2**20:
+                return 0
+            taken[parameter] = value
+            return 1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: OldLibrary)
+    keep_freed_memory()
+    assert taken == {M_MMAP_THRESHOLD: 32 * 2**20, M_TRIM_THRESHOLD: MOST}
