@@ -11,10 +11,9 @@ import numpy as np
 import tyro
 from stable_baselines3.common.type_aliases import PolicyPredictor
 
-from sb3_distral import tasks
 from sb3_distral.algorithms import ALGORITHMS
 from sb3_distral.callbacks import EVALUATION_SEED
-from sb3_distral.cli.choice import check_at_least
+from sb3_distral.cli.choice import TaskChoice, check_at_least
 from sb3_distral.cli.evaluate import DISTILLED_POLICY, TASK_POLICY, Evaluate
 from sb3_distral.cli.models import load_model
 from sb3_distral.cli.run_folder import MODEL
@@ -140,7 +139,9 @@ class StudyMazes:
         """
         returns = {}
         for name, arguments in MAZES.items():
-            with closing(tasks.make("mazes", 4, seed=self.evaluation_seed, **arguments)) as env:  # type: ignore[arg-type]
+            choice = TaskChoice(suite="mazes", suite_arguments=in_words(arguments))
+            with closing(choice.make_eval_env(N_EPISODES)) as env:
+                env.seed(self.evaluation_seed)
                 returns[name] = {"tasks": evaluate_tasks(RandomActions(env.action_space), env, N_EPISODES)}
         return returns
 

@@ -9,8 +9,10 @@ import pytest
 pytest.importorskip("sb3_distral.tasks.miniworld.rendering", exc_type=ImportError)
 
 from sb3_distral import RecurrentDistralA2C
-from sb3_distral.cli import main
+from sb3_distral.cli import main, study_mazes
+from sb3_distral.experiments.maze_runs import RANDOM, read_results
 from sb3_distral.recurrent.networks import ImageFeatures
+from sb3_distral.tasks.miniworld.mazes import draw_maze
 
 
 def test_train_and_evaluate_the_papers_columns(tmp_path: Path, capsys: Any) -> None:
@@ -29,3 +31,30 @@ def test_train_and_evaluate_the_papers_columns(tmp_path: Path, capsys: Any) -> N
         "task policy": ["maze-0", "maze-1"],
         "distilled policy π0": ["maze-0", "maze-1"],
     }
+
+
+def test_a_study_of_the_mazes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mazes = {"final": {"n_tasks": 2}, "unseen": {"maze_seed": 1, "n_tasks": 1}}
+    for name, value in {"N_EPISODES": 2, "FILM_STEPS": 3, "MAZES": mazes}.items():
+        monkeypatch.setattr(study_mazes, name, value)
+    output, runs = tmp_path / "results", tmp_path / "runs"
+    options = ["--total-timesteps", "160", "--n-threads", "1", "--algorithms", "KL+ent_2col"]
+    main(["study", "mazes", "--output", str(output), "--runs", str(runs), *options])
+    results = read_results(output)
+    assert set(results) == {"KL+ent_2col", RANDOM}
+    trained, random = results["KL+ent_2col"], results[RANDOM]
+    assert (trained["timesteps"], trained["begun_at"]) == (160, [0])
+    assert set(trained["final"]) == {"tasks", "distilled"} and set(trained["unseen"]) == {"distilled"}
+    for returns in (*trained["final"].values(), random["final"]["tasks"]):
+        assert {maze: len(own) for maze, own in returns.items()} == {"maze-0": 2, "maze-1": 2}
+    for returns in (trained["unseen"]["distilled"], random["unseen"]["tasks"]):
+        assert {maze: len(own) for maze, own in returns.items()} == {"maze-0": 2}
+    pictures = {"agent.gif", "agent.png", "learning_curves.png"}
+    assert {path.name for path in output.iterdir()} == pictures | {"returns.md", "runs", "study.json"}
+
+
+def test_unseen_mazes_of_the_study_are_unseen() -> None:
+    unseen = study_mazes.MAZES["unseen"]
+    trained = [draw_maze(task, 0, 9)[0].tobytes() for task in range(8)]
+    for task in range(unseen["n_tasks"]):
+        assert draw_maze(task, unseen["maze_seed"], 9)[0].tobytes() not in trained
