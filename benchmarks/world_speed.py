@@ -15,7 +15,6 @@ from rich.table import Table
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_distral import ALGORITHMS, RecurrentDistralA2C, tasks
-from sb3_distral.allocator import keep_freed_memory
 
 SUITE, N_ENVS_PER_TASK = "mazes", 8
 # Algorithms and what their speed is asked to be, as a part of that of random actions.
@@ -80,7 +79,6 @@ def main(rounds: int = 5, updates: int = 2) -> None:
     :param rounds: Repetitions of each measurement
     :param updates: Roll-outs and updates in each
     """
-    keep_freed_memory()  # as sb3-distral train does
     speeds = measure(rounds, updates)
     table = Table(
         title=f"{SUITE}, 8 × {N_ENVS_PER_TASK} environments, {th.get_num_threads()} PyTorch threads (medians)"

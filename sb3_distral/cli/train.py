@@ -11,7 +11,6 @@ import tyro
 from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_distral.algorithms import ALGORITHMS, algorithm_arguments
-from sb3_distral.allocator import keep_freed_memory
 from sb3_distral.callbacks import TaskEvalCallback
 from sb3_distral.cli.choice import TaskChoice, check_at_least, check_positive
 from sb3_distral.cli.models import POLICIES, algorithm_class, load_model
@@ -107,7 +106,6 @@ class Train(TaskChoice):
         folder = self.folder
         self.check_folder()
         th.set_num_threads(self.n_threads)
-        keep_freed_memory()
         if (folder / MODEL).exists():
             print(f"The run in {folder} is finished: nothing is left to do.")
             return

@@ -32,14 +32,14 @@ class ImageFeatures(BaseFeaturesExtractor):
         super().__init__(observation_space, features_dim)
         convolutions = nn.Sequential(
             nn.Conv2d(observation_space.shape[0], 16, kernel_size=8, stride=4),
-            nn.ReLU(inplace=True),
+            nn.ReLU(),
             nn.Conv2d(16, 32, kernel_size=4, stride=2),
-            nn.ReLU(inplace=True),
+            nn.ReLU(),
             nn.Flatten(),
         )
         with th.no_grad():
             n_flat = convolutions(th.zeros(1, *observation_space.shape)).shape[1]
-        self.layers = nn.Sequential(convolutions, nn.Linear(n_flat, features_dim), nn.ReLU(inplace=True))
+        self.layers = nn.Sequential(convolutions, nn.Linear(n_flat, features_dim), nn.ReLU())
 
     def forward(self, observations: th.Tensor) -> th.Tensor:
         """

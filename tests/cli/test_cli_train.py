@@ -140,13 +140,6 @@ def test_options_reach_the_model_and_are_saved(finished):
     assert model.task_names == ["maze-0", "maze-1"]
 
 
-def test_a_training_keeps_the_memory_that_it_frees(tmp_path, monkeypatch):
-    kept = []
-    monkeypatch.setattr("sb3_distral.cli.train.keep_freed_memory", lambda: kept.append(True))
-    main([*TINY, "--total-timesteps", "100", "--output", str(tmp_path / "run")])
-    assert kept == [True]
-
-
 def test_the_seed_decides(finished, tmp_path):
     main([*TINY, "--output", str(tmp_path / "same")])
     assert_same_training(finished, tmp_path / "same")
