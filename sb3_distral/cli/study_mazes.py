@@ -39,7 +39,7 @@ class StudyMazes:
     """
     Train the paper's columns on the first-person mazes with each algorithm, one run each, and draw what came out.
 
-    A run of a million steps takes one to two hours on two cores. Interrupted, the same command goes on where it stopped.
+    A run of a million steps takes one to two hours on two cores. Interrupted, the same command goes on where it was.
 
     :param output: Folder of the results
     :param runs: Folder of models, checkpoints and logs, some 300 MB for each algorithm
