@@ -90,7 +90,8 @@ def begin_study(folder: Path, settings: dict[str, int]) -> None:
                     f"The study in {folder} began with {name}={begun.get(name)}, which cannot be compared with "
                     f"{name}={value}. Pass the same, or another --output and other --runs."
                 )
-    write_record(folder, {"kind": KIND, "settings": settings})
+    else:
+        write_record(folder, {"kind": KIND, "settings": settings})
 
 
 def result_path(folder: Path, name: str) -> Path:

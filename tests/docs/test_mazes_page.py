@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from sb3_distral.experiments.maze_page import TABLE, returns_text
 from sb3_distral.experiments.maze_runs import read_results
@@ -34,8 +33,3 @@ def test_when_a_return_of_40_is_passed() -> None:
         evaluations = results[name]["evaluations"]
         above = [own["timesteps"] for own in evaluations if np.mean(list(own["tasks"].values())) > 40]
         assert round(above[0], -4) == int(steps.replace(" ", "")), name
-
-
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\((?!http)([^)#]+)", PAGE))))
-def test_links_lead_somewhere(path: str) -> None:
-    assert (DOCS / path).exists()

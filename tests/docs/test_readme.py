@@ -56,8 +56,3 @@ def test_every_logged_key_is_explained_and_exists() -> None:
     model.learn(1000, callback=evaluation, log_interval=10)
     explained = {cells[0] for cells in first_cells("What is logged")}
     assert {re.sub(r"maze-\d", "<task>", key) for key in logged} == explained
-
-
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))
-def test_links_lead_somewhere(path: str) -> None:
-    assert (Path(__file__).parents[2] / path).exists()
