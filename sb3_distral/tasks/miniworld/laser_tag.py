@@ -88,9 +88,7 @@ class LaserTagEnv(World):
         action_repeat: int = ACTION_REPEAT,
     ) -> None:
         check_seed("map_seed", map_seed)
-        if task not in range(self.n_tasks):
-            last = self.n_tasks - 1
-            raise ValueError(f"task is {task!r}, expected an integer from 0 to {last}; pass for example task={last}.")
+        self.check_task(task)
         self.map_seed = map_seed
         self.has_barriers, self.has_new_map, self.has_random_bots = (bool(task & bit) for bit in (4, 2, 1))
         super().__init__(task, render_mode, view, action_repeat)

@@ -67,8 +67,7 @@ class NavigationEnv(BlockWorld):
         view: str = "agent",
         action_repeat: int = ACTION_REPEAT,
     ) -> None:
-        if task not in range(self.n_tasks):
-            raise ValueError(f"task is {task!r}, expected an integer from 0 to 3; pass for example task=0.")
+        self.check_task(task)
         self._rules = (self._collect, self._carry, self._find, self._find_behind_doors)[task]
         super().__init__(task, render_mode, view, action_repeat)
 

@@ -143,6 +143,16 @@ class World(MiniWorldEnv):  # type: ignore[misc]
         observation, _ = super().reset(seed=seed, options=options)
         return observation, {"is_success": self.is_success}
 
+    @classmethod
+    def check_task(cls, task: int) -> None:
+        """
+        :param task: index of a task
+        :raises ValueError: if the suite has no such task
+        """
+        if task not in range(cls.n_tasks):
+            last = cls.n_tasks - 1
+            raise ValueError(f"task is {task!r}, expected an integer from 0 to {last}; pass for example task={last}.")
+
     def step(self, action: np.int64 | int) -> tuple[npt.NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         """
         Take one action for ``action_repeat`` frames, of which only the last is drawn.
