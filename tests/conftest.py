@@ -1,8 +1,18 @@
 """Settings of all tests."""
 
+import os
+import random
+
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the same arithmetic on all machines
+
+import hypothesis
 import numpy as np
 import pytest
 import torch as th
+
+# The same examples each time, on a machine as slow as may be.
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)
@@ -12,7 +22,10 @@ def one_torch_thread() -> None:
 
 
 @pytest.fixture(autouse=True)
-def same_random_numbers() -> None:
-    """A test draws the same numbers alone, in any order and on any machine."""
+def same_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test draws the same numbers alone, in any order and on any machine; so do environments without a seed."""
     th.manual_seed(0)
     np.random.seed(0)
+    random.seed(0)
+    # What NumPy begins generators with that are given no seed, those of gymnasium's environments and spaces among them.
+    monkeypatch.setattr(np.random.bit_generator, "randbits", random.Random(0).getrandbits)

@@ -306,7 +306,7 @@ def resumed(tmp_path_factory):
         DistralA2C(suite(name, normalizes), seed=0, **arguments).learn(HALF).save(folder / f"{case}-half")
     cases = [(case, name, normalizes) for case, (name, normalizes, _) in CASES.items()]
     process = start(RESUME, cases=cases, folder=folder, half=HALF)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=900)
     assert process.returncode == 0, errors
     return folder
 
@@ -467,7 +467,7 @@ KILLED = """
 def test_a_training_that_was_killed_ends_as_one_that_was_not(tmp_path):
     total = 4000
     process = start(KILLED, total=total, folder=tmp_path)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 900
     while len(list(tmp_path.glob("*_steps.zip"))) < 3:
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
@@ -565,7 +565,7 @@ SAVING = """
 @pytest.mark.slow
 def test_saves_that_are_killed_leave_a_readable_file(tmp_path):
     process = start(SAVING, folder=tmp_path, trials=12)
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=900)
     assert output.split() == ["readable"] * 12, errors
 
 

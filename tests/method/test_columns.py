@@ -276,7 +276,7 @@ def test_a_copy_clips_its_own_gradients():
     assert sum(float(gradient.square().sum()) for gradient in gradients_of(copy).values()) <= N_TASKS * 1.001e-6
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, N_TASKS - 1), min_size=1, max_size=12))
 def test_rows_reach_their_own_column_whatever_their_order(tasks):
     columns = make_columns("relu")
