@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -113,13 +114,17 @@ def make_remote_task_vec_env(
     :param vec_env_kwargs: Arguments of ``RemoteVecEnv``
     :return: The tasks as one environment, each in a process of its own
     """
-    venvs: dict[str, Task] = {}
+
+    def start(name: str, task: Task) -> RemoteVecEnv:
+        venv = RemoteVecEnv(partial(DummyVecEnv, env_makers(name, task, n_envs_per_task)), **vec_env_kwargs)
+        started.callback(venv.close)
+        return venv
+
     with ExitStack() as started:
-        for name, task in named.items():
-            venv = RemoteVecEnv(partial(DummyVecEnv, env_makers(name, task, n_envs_per_task)), **vec_env_kwargs)
-            started.callback(venv.close)
-            venvs[name] = venv
-        task_env = make_task_vec_env(venvs, seed=seed)
+        # A process can take seconds to make its environments, so all do so at the same time.
+        with ThreadPoolExecutor(len(named)) as threads:
+            venvs = list(threads.map(start, named, named.values()))
+        task_env = make_task_vec_env(dict(zip(named, venvs, strict=True)), seed=seed)
         started.pop_all()
     return task_env
 

@@ -239,7 +239,7 @@ def test_a_step_after_one_in_which_a_task_failed_is_the_next_of_the_others():
 
 def test_after_an_interrupt_amid_a_step_every_answer_is_to_its_own_question(remote):
     remote.reset()
-    remote.set_attr("wait", 1.0, indices=0)
+    remote.set_attr("wait", 3.0, indices=0)
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         remote.step_async(np.zeros(2, dtype=int))
@@ -247,6 +247,7 @@ def test_after_an_interrupt_amid_a_step_every_answer_is_to_its_own_question(remo
             signal.setitimer(signal.ITIMER_REAL, 0.1)
             remote.step_wait()
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert remote.reset().shape == (2, 3)
     remote.set_attr("wait", 0.0)
@@ -354,27 +355,44 @@ def test_the_process_ends_when_the_one_that_made_it_is_killed(tmp_path):
 
 
 class Meeting(Toy):
-    """A step that ends when all tasks are in theirs."""
+    """An environment that is made, and steps, when all tasks do."""
 
     def __init__(self, folder, name, n_tasks):
         super().__init__()
         self.folder, self.name, self.n_tasks = folder, name, n_tasks
+        self.meet("making")
+
+    def meet(self, occasion):
+        (self.folder / occasion).mkdir(exist_ok=True)
+        (self.folder / occasion / self.name).touch()
+        deadline = time.monotonic() + 60
+        while len(list((self.folder / occasion).iterdir())) < self.n_tasks:
+            assert time.monotonic() < deadline, f"the others are not {occasion} meanwhile"
+            time.sleep(0.01)
 
     def step(self, action):
-        (self.folder / self.name).touch()
-        deadline = time.monotonic() + 60
-        while len(list(self.folder.iterdir())) < self.n_tasks:
-            assert time.monotonic() < deadline, "the others do not step meanwhile"
-            time.sleep(0.01)
+        self.meet("stepping")
         return super().step(action)
 
 
-def test_tasks_step_at_the_same_time(tmp_path):
+def test_tasks_are_made_and_step_at_the_same_time(tmp_path):
     tasks = {name: partial(Meeting, tmp_path, name, 3) for name in ("one", "two", "three")}
     venv = make_task_vec_env(tasks, vec_env_cls=RemoteVecEnv)
     venv.reset()
     venv.step(np.zeros(3, dtype=int))
     venv.close()
+
+
+class Broken(Toy):
+    def __init__(self):
+        raise ValueError("no world today")
+
+
+def test_where_one_task_cannot_be_made_the_processes_of_the_others_end():
+    before = multiprocessing.active_children()
+    with pytest.raises(ValueError, match="no world today"):
+        make_task_vec_env([Toy, Broken, Toy], vec_env_cls=RemoteVecEnv)
+    assert multiprocessing.active_children() == before
 
 
 def test_each_task_has_a_process_and_its_stream():

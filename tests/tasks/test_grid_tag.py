@@ -112,6 +112,14 @@ def test_sight_ends_at_walls_and_after_four_cells_but_not_at_obstacles(env: Grid
     assert seen(6, 1) == seen(6, 0) == [False] * 4
 
 
+def test_the_highest_reward_is_in_the_observation_space(env: GridTag) -> None:
+    env.layers[0, ITEM, env.cell[0]] = 1.0
+    env.facing[0] = LEFT
+    env.bots[0] = [cell_at(5, 4), cell_at(5, 3), cell_at(5, 2)]
+    observation, reward = step(env, TAG)
+    assert reward == pytest.approx(3.2) and env.observation_space.contains(observation)
+
+
 def test_tag_reaches_every_bot_ahead_and_no_other(env: GridTag) -> None:
     env.facing[0] = LEFT
     env.bots[0] = [cell_at(5, 3), cell_at(5, 1), cell_at(5, 6)]
