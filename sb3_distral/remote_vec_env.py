@@ -27,11 +27,13 @@ class RemoteVecEnv(VecEnv):
     ``if __name__ == "__main__":``, as with ``SubprocVecEnv``.
 
     :param make_venv: Makes the VecEnv, in the new process
+    :param wait: Whether to wait until it is made; else :meth:`wait_until_made` has to be called before all other
+        methods, so that several can be made at the same time
     :raises Exception: What ``make_venv`` or a method raises there; its cause is the traceback of there
     :raises RuntimeError: If the process has ended, for example because it was killed
     """
 
-    def __init__(self, make_venv: Callable[[], VecEnv]):
+    def __init__(self, make_venv: Callable[[], VecEnv], wait: bool = True):
         context = multiprocessing.get_context(START_METHOD)
         if START_METHOD == "forkserver":
             # Imports happen once and share their memory. Not so for the main module: it may load OpenGL, and is forked.
@@ -44,12 +46,17 @@ class RemoteVecEnv(VecEnv):
         try:
             self.process.start()
             remote.close()
-            n_envs, observation_space, action_space, metadata = self._receive()
-            super().__init__(n_envs, observation_space, action_space)
-            self.metadata = metadata
+            if wait:
+                self.wait_until_made()
         except BaseException:
             self.close()
             raise
+
+    def wait_until_made(self) -> None:
+        """Learn from the process what it has made."""
+        n_envs, observation_space, action_space, metadata = self._receive()
+        super().__init__(n_envs, observation_space, action_space)
+        self.metadata = metadata
 
     def reset(self) -> VecEnvObs:
         """

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -114,17 +113,16 @@ def make_remote_task_vec_env(
     :param vec_env_kwargs: Arguments of ``RemoteVecEnv``
     :return: The tasks as one environment, each in a process of its own
     """
-
-    def start(name: str, task: Task) -> RemoteVecEnv:
-        venv = RemoteVecEnv(partial(DummyVecEnv, env_makers(name, task, n_envs_per_task)), **vec_env_kwargs)
-        started.callback(venv.close)
-        return venv
-
+    venvs: dict[str, Any] = {}
     with ExitStack() as started:
         # A process can take seconds to make its environments, so all do so at the same time.
-        with ThreadPoolExecutor(len(named)) as threads:
-            venvs = list(threads.map(start, named, named.values()))
-        task_env = make_task_vec_env(dict(zip(named, venvs, strict=True)), seed=seed)
+        for name, task in named.items():
+            make_venv = partial(DummyVecEnv, env_makers(name, task, n_envs_per_task))
+            venvs[name] = RemoteVecEnv(make_venv, wait=False, **vec_env_kwargs)
+            started.callback(venvs[name].close)
+        for venv in venvs.values():
+            venv.wait_until_made()
+        task_env = make_task_vec_env(venvs, seed=seed)
         started.pop_all()
     return task_env
 

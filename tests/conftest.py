@@ -3,7 +3,7 @@
 import os
 import random
 
-os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the same arithmetic on all machines
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # on the CPU, unless asked otherwise
 
 import hypothesis
 import numpy as np
@@ -13,6 +13,7 @@ import torch as th
 # The same examples each time, on a machine as slow as may be.
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("tests")
+th.set_num_threads(1)  # before fixtures of modules train
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +24,7 @@ def one_torch_thread() -> None:
 
 @pytest.fixture(autouse=True)
 def same_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test draws the same numbers alone, in any order and on any machine; so do environments without a seed."""
+    """A test draws the same numbers alone, in any order and on any machine; so do its environments without a seed."""
     th.manual_seed(0)
     np.random.seed(0)
     random.seed(0)

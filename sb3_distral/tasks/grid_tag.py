@@ -73,7 +73,7 @@ class GridTag(LayeredTasks):
     task_name = "tag"
     n_tasks = 8
     n_layers, n_actions, n_senses = 6, 6, 12
-    # Who was caught may come back onto an object, and takes it with the next action, whichever that is.
+    # Who was caught may come back onto an object, and takes it when it stays there to tag.
     reward_bounds = (CAUGHT_REWARD, N_BOTS * TAG_REWARD + OBJECT_REWARD)
     state_arrays: ClassVar[tuple[str, ...]] = (*LayeredTasks.state_arrays, "facing", "bots", "headings", "kinds")
     row_attributes: ClassVar[tuple[str, ...]] = (

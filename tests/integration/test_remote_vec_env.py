@@ -16,7 +16,7 @@ import pytest
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
-from sb3_distral import RemoteVecEnv, make_task_vec_env
+from sb3_distral import RemoteVecEnv, make_task_vec_env, remote_vec_env
 from sb3_distral.concat_vec_env import ConcatVecEnv
 from sb3_distral.remote_vec_env import START_METHOD
 
@@ -381,6 +381,29 @@ def test_tasks_are_made_and_step_at_the_same_time(tmp_path):
     venv.reset()
     venv.step(np.zeros(3, dtype=int))
     venv.close()
+
+
+class Hanging(Toy):
+    def __init__(self):
+        super().__init__()
+        time.sleep(60)
+
+
+def test_an_interrupt_while_tasks_are_made_ends_their_processes(monkeypatch):
+    RemoteVecEnv(several).close()  # the server of processes takes seconds to start, too
+    monkeypatch.setattr(remote_vec_env, "CLOSE_TIMEOUT", 0.5)
+    before = multiprocessing.active_children()
+    handler = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    begun = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, 5.0)
+            make_task_vec_env([Toy, Hanging, Hanging], vec_env_cls=RemoteVecEnv)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+    assert time.monotonic() - begun < 50
+    assert multiprocessing.active_children() == before
 
 
 class Broken(Toy):

@@ -54,7 +54,7 @@ def test_processes_forked_after_a_plain_import_are_refused_and_do_not_hang() -> 
     script = [sys.executable, "-c", FORK]
     process = subprocess.Popen(script, env=environment, stderr=-1, text=True, start_new_session=True)
     try:
-        error = process.communicate(timeout=900)[1]
+        error = process.communicate(timeout=300)[1]
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)  # together with the processes that hang
         process.communicate()

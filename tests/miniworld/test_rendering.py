@@ -258,6 +258,7 @@ def test_the_rate_of_success_is_logged(success: bool) -> None:
 # Memory
 
 MEMORY = f"""
+import itertools
 import sys
 import gymnasium as gym
 from sb3_distral.tasks.miniworld.rendering import WINDOW
@@ -267,18 +268,19 @@ def resident():
         return int(file.read().split()[1]) * 4096 / 2**20
 
 def episodes(n):
-    for seed in range(n):
+    for seed in itertools.islice(seeds, n):
         for env in envs:
-            env.reset(seed=seed % 20)
+            env.reset(seed=seed)
             env.step(2)
 
 def cycles(n):
-    for seed in range(n):
+    for seed in itertools.islice(seeds, n):
         env = gym.make("{PICKUP}", **WINDOW)
-        env.reset(seed=seed % 20)
+        env.reset(seed=seed)
         env.close()
 
 envs = [gym.make("{HALLWAY}", **WINDOW), gym.make("{PICKUP}", **WINDOW)]
+seeds = itertools.count()
 # Drawing a kind of thing for the first time takes memory once.
 {{what}}(20)
 before = resident()
