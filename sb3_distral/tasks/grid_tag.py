@@ -57,7 +57,7 @@ class GridTag(LayeredTasks):
     direction up to 4 cells away, over obstacles but not through walls; jump: over the obstacle ahead, two cells on.
 
     Bots move in half of the steps. Some flee from an agent they see in their row or column, some chase it, some only
-    patrol. Rewards: +1 for each tagged bot, which goes to a random room; +0.2 for walking onto an object (after the
+    patrol. Rewards: +1 for each tagged bot, which goes to a random room; +0.2 for reaching an object (after the
     last of six, six new ones appear); -1 when a chaser reaches the agent, which goes to a random room.
 
     Observation, ``float32``, length 169: 5x5 views of walls, obstacles, objects, footprints (1 under the agent, 5 %

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -237,18 +238,25 @@ def test_a_step_after_one_in_which_a_task_failed_is_the_next_of_the_others():
     there.close()
 
 
-def test_after_an_interrupt_amid_a_step_every_answer_is_to_its_own_question(remote):
-    remote.reset()
-    remote.set_attr("wait", 3.0, indices=0)
+@contextmanager
+def interrupted_after(seconds):
+    """What is done meanwhile has to end with a ``KeyboardInterrupt``, as after Ctrl-C."""
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
-        remote.step_async(np.zeros(2, dtype=int))
         with pytest.raises(KeyboardInterrupt):
-            signal.setitimer(signal.ITIMER_REAL, 0.1)
-            remote.step_wait()
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def test_after_an_interrupt_amid_a_step_every_answer_is_to_its_own_question(remote):
+    remote.reset()
+    remote.set_attr("wait", 3.0, indices=0)
+    remote.step_async(np.zeros(2, dtype=int))
+    with interrupted_after(0.1):
+        remote.step_wait()
     assert remote.reset().shape == (2, 3)
     remote.set_attr("wait", 0.0)
     here = several()
@@ -393,15 +401,9 @@ def test_an_interrupt_while_tasks_are_made_ends_their_processes(monkeypatch):
     RemoteVecEnv(several).close()  # the server of processes takes seconds to start, too
     monkeypatch.setattr(remote_vec_env, "CLOSE_TIMEOUT", 0.5)
     before = multiprocessing.active_children()
-    handler = signal.signal(signal.SIGALRM, signal.default_int_handler)
     begun = time.monotonic()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            signal.setitimer(signal.ITIMER_REAL, 5.0)
-            make_task_vec_env([Toy, Hanging, Hanging], vec_env_cls=RemoteVecEnv)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler)
+    with interrupted_after(5.0):
+        make_task_vec_env([Toy, Hanging, Hanging], vec_env_cls=RemoteVecEnv)
     assert time.monotonic() - begun < 50
     assert multiprocessing.active_children() == before
 
