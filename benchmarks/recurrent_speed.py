@@ -20,7 +20,7 @@ from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_distral import ALGORITHMS, RecurrentDistralA2C
-from sb3_distral.recurrent.networks import LstmCnnColumn, LstmColumn
+from sb3_distral.networks.lstm import LstmCnnColumn, LstmColumn
 
 N_TASKS, N_ENVS_PER_TASK, N_STEPS = 8, 8, 20
 N_ENVS = N_TASKS * N_ENVS_PER_TASK

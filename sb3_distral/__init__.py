@@ -3,14 +3,16 @@
 from importlib.metadata import version
 
 from sb3_distral import tasks
-from sb3_distral.algorithms import ALGORITHMS
-from sb3_distral.callbacks import DistillationCallback, RolloutCheckpointCallback, TaskEvalCallback
-from sb3_distral.distral_a2c import DistralA2C
-from sb3_distral.evaluation import DistilledPredictor, evaluate_tasks
-from sb3_distral.recurrent import RecurrentDistralA2C
-from sb3_distral.remote_vec_env import RemoteVecEnv
-from sb3_distral.rewards import DistilledPriorReward, RegularizedReward
-from sb3_distral.vec_env import TaskVecEnv, make_task_vec_env
+from sb3_distral.algorithms.a2c import DistralA2C
+from sb3_distral.algorithms.checkpoint import RolloutCheckpointCallback
+from sb3_distral.algorithms.distillation import DistillationCallback
+from sb3_distral.algorithms.evaluation import DistilledPredictor, TaskEvalCallback, evaluate_tasks
+from sb3_distral.algorithms.recurrent import RecurrentDistralA2C
+from sb3_distral.algorithms.reward import RegularizedReward
+from sb3_distral.algorithms.table1 import ALGORITHMS
+from sb3_distral.envs.prior import DistilledPriorReward
+from sb3_distral.envs.remote_vec_env import RemoteVecEnv
+from sb3_distral.envs.task_vec_env import TaskVecEnv, make_task_vec_env
 
 __version__ = version("sb3-distral")
 

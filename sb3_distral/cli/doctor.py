@@ -17,8 +17,8 @@ from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from sb3_distral import tasks
-from sb3_distral.remote_vec_env import RemoteVecEnv
-from sb3_distral.vec_env import make_task_vec_env
+from sb3_distral.envs.remote_vec_env import RemoteVecEnv
+from sb3_distral.envs.task_vec_env import make_task_vec_env
 
 WORLDS = ("MiniWorld-Hallway-v0", "MiniWorld-FourRooms-v0")
 N_FRAMES, N_ENVS, SECONDS = 20, 4, 0.5

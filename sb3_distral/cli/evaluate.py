@@ -14,15 +14,16 @@ from rich.table import Table
 from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.utils import set_random_seed
 
-from sb3_distral.cli.choice import TaskChoice, check_at_least
-from sb3_distral.cli.models import load_model
-from sb3_distral.cli.run_folder import OPTIONS, find_model, write_json
+from sb3_distral.algorithms.a2c import DistralA2C
+from sb3_distral.algorithms.evaluation import DistilledPredictor, evaluate_tasks
 from sb3_distral.cli.train import Train
-from sb3_distral.distral_a2c import DistralA2C
-from sb3_distral.evaluation import DistilledPredictor, evaluate_tasks
-from sb3_distral.rewards import as_seen_by_policies
-from sb3_distral.task_observation import plain_space
-from sb3_distral.vec_env import TaskVecEnv
+from sb3_distral.envs.prior import as_seen_by_policies
+from sb3_distral.envs.task_id import plain_space
+from sb3_distral.envs.task_vec_env import TaskVecEnv
+from sb3_distral.errors import UsageError
+from sb3_distral.runs.choice import TaskChoice, check_at_least
+from sb3_distral.runs.folder import OPTIONS, find_model, write_json
+from sb3_distral.runs.models import load_model
 
 # Returns by policy, then by task.
 Returns = dict[str, dict[str, list[float]]]
@@ -79,7 +80,7 @@ class Evaluate(TaskChoice):
         if self.suite is not None or self.envs:
             return self
         if trained is None:
-            raise ValueError(
+            raise UsageError(
                 f"There is no {OPTIONS} beside {self.path} that says which tasks it was trained on. "
                 "Pass --suite or --envs."
             )
@@ -132,7 +133,7 @@ def check_spaces(model: DistralA2C, env: TaskVecEnv) -> None:
     pairs = {"observation": (own.observation_space, seen), "action": (own.action_space, env.action_space)}
     for kind, (expected, given) in pairs.items():
         if expected != given:
-            raise ValueError(
+            raise UsageError(
                 f"The tasks have the {kind} space {given}, but the model was trained on {expected}. Choose tasks "
                 "of the same spaces."
             )

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from sb3_distral.algorithms import ALGORITHMS
-from sb3_distral.cli.choice import check_at_least
+from sb3_distral.algorithms.table1 import ALGORITHMS
 from sb3_distral.cli.study_mazes import StudyMazes, plot_mazes
 from sb3_distral.cli.study_two_rooms import StudyTwoRooms, experiments_extra, plot_two_rooms
+from sb3_distral.runs.choice import check_at_least
 
 if TYPE_CHECKING:
     Algorithm = str

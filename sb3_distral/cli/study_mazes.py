@@ -11,15 +11,14 @@ import numpy as np
 import tyro
 from stable_baselines3.common.type_aliases import PolicyPredictor
 
-from sb3_distral.algorithms import ALGORITHMS
-from sb3_distral.callbacks import EVALUATION_SEED
-from sb3_distral.cli.choice import TaskChoice, check_at_least
+from sb3_distral.algorithms.evaluation import EVALUATION_SEED, evaluate_tasks
+from sb3_distral.algorithms.table1 import ALGORITHMS
 from sb3_distral.cli.evaluate import DISTILLED_POLICY, TASK_POLICY, Evaluate
-from sb3_distral.cli.models import load_model
-from sb3_distral.cli.run_folder import MODEL
 from sb3_distral.cli.study_two_rooms import experiments_extra
 from sb3_distral.cli.train import Train
-from sb3_distral.evaluation import evaluate_tasks
+from sb3_distral.runs.choice import TaskChoice, check_at_least
+from sb3_distral.runs.folder import MODEL
+from sb3_distral.runs.models import load_model
 
 if TYPE_CHECKING:
     Algorithm = str

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import tyro
 
-from sb3_distral.cli.choice import check_at_least
+from sb3_distral.errors import UsageError
+from sb3_distral.runs.choice import check_at_least
 
 
 @contextmanager
@@ -18,7 +19,7 @@ def experiments_extra() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise ValueError(str(error)) from error
+        raise UsageError(str(error)) from error
 
 
 @dataclass(kw_only=True)
@@ -72,7 +73,7 @@ def plot_two_rooms(folder: Path, output: Path) -> None:
 
     results = read_results(folder)
     if results is None:
-        raise ValueError(
+        raise UsageError(
             f"There is no readable {RESULTS} in {folder}; pass the --output of sb3-distral study two-rooms."
         )
     write_figure(output, results)

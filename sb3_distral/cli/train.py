@@ -10,11 +10,12 @@ import torch as th
 import tyro
 from stable_baselines3.common.callbacks import BaseCallback
 
-from sb3_distral.algorithms import ALGORITHMS, algorithm_arguments
-from sb3_distral.callbacks import TaskEvalCallback
-from sb3_distral.cli.choice import TaskChoice, check_at_least, check_positive
-from sb3_distral.cli.models import POLICIES, algorithm_class, load_model
-from sb3_distral.cli.run_folder import (
+from sb3_distral.algorithms.a2c import DistralA2C
+from sb3_distral.algorithms.evaluation import TaskEvalCallback
+from sb3_distral.algorithms.table1 import ALGORITHMS, algorithm_arguments
+from sb3_distral.errors import UsageError
+from sb3_distral.runs.choice import TaskChoice, check_at_least, check_positive
+from sb3_distral.runs.folder import (
     CHECKPOINTS,
     MODEL,
     OPTIONS,
@@ -24,7 +25,7 @@ from sb3_distral.cli.run_folder import (
     remove_unfinished,
     write_json,
 )
-from sb3_distral.distral_a2c import DistralA2C
+from sb3_distral.runs.models import POLICIES, algorithm_class, load_model
 
 if TYPE_CHECKING:
     Algorithm = str
@@ -92,7 +93,7 @@ class Train(TaskChoice):
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             return cls(**values | {name: tuple(values[name]) for name in ("envs", "suite_arguments")})
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
+            raise UsageError(
                 f"{path} cannot be read ({error!r}); expected the options of a training as JSON."
             ) from error
 
@@ -137,11 +138,11 @@ class Train(TaskChoice):
                 "Pass another --output." if begun is None else "Pass --resume to go on with it, or another --output."
             )
             what = "is not empty but holds no run" if begun is None else "holds a run already"
-            raise ValueError(f"The folder {folder} {what}; a new run needs an empty one. {advice}")
+            raise UsageError(f"The folder {folder} {what}; a new run needs an empty one. {advice}")
         for name, value in self.options().items():
             # The number of threads changes nothing but speed and rounding.
             if name != "n_threads" and value != begun.options()[name]:
-                raise ValueError(
+                raise UsageError(
                     f"The run in {folder} began with {name}={begun.options()[name]!r} and cannot go on with {value!r}. "
                     f"Leave {name} as it was, or choose an empty folder for a new run."
                 )

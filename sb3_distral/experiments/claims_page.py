@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sb3_distral.checkpoint import atomic_write
 from sb3_distral.experiments.claims import CLAIMS, COST, Claim, Comparison, judge, verdict
 from sb3_distral.experiments.results import AlgorithmResults, StudyResults
 from sb3_distral.experiments.run_files import commands
@@ -29,6 +28,7 @@ from sb3_distral.experiments.statistics import (
     resampled,
 )
 from sb3_distral.experiments.study import NORMALISED_SUITES
+from sb3_distral.files import atomic_write
 
 NORMALISED = (
     "Scores are returns divided, task by task, by the best final return of A3C: that of its best setting on the task, "

@@ -9,7 +9,6 @@ import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from sb3_distral.checkpoint import atomic_write
 from sb3_distral.experiments.claims_page import write_claims
 from sb3_distral.experiments.results import AlgorithmResults, StudyResults, read_results
 from sb3_distral.experiments.rliable_statistics import (
@@ -27,6 +26,7 @@ from sb3_distral.experiments.statistics import (
     final,
     sorted_scores,
 )
+from sb3_distral.files import atomic_write
 
 Array = npt.NDArray[np.float64]
 #: Colour (of Okabe and Ito's, which colour-blind readers tell apart), line and marker by algorithm.

@@ -9,9 +9,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sb3_distral.checkpoint import atomic_write
-from sb3_distral.distral_a2c import DistralA2C
-from sb3_distral.task_observation import OBSERVATION_KEY, TASK_KEY
+from sb3_distral.algorithms.a2c import DistralA2C
+from sb3_distral.envs.task_id import OBSERVATION_KEY, TASK_KEY
+from sb3_distral.files import atomic_write
 
 #: Width and height of a picture in a film, in pixels.
 SIZE = 112

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from sb3_distral.checkpoint import atomic_write
 from sb3_distral.experiments.figures import STYLES
 from sb3_distral.experiments.maze_runs import RANDOM, mean_and_error, read_results
+from sb3_distral.files import atomic_write
 
 FIGURE, TABLE = "learning_curves.png", "returns.md"
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from sb3_distral.algorithms import ALGORITHMS
-from sb3_distral.checkpoint import atomic_write
+from sb3_distral.algorithms.table1 import ALGORITHMS
 from sb3_distral.experiments.provenance import provenance
 from sb3_distral.experiments.study_file import STUDY, read_record, write_record
+from sb3_distral.files import atomic_write
 
 KIND, RESULTS = "mazes", "runs"
 PACKAGES = ("sb3-distral", "stable-baselines3", "sb3-contrib", "gymnasium", "miniworld", "torch", "numpy")

@@ -5,10 +5,10 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from sb3_distral.checkpoint import atomic_write
 from sb3_distral.experiments.provenance import provenance
 from sb3_distral.experiments.study import Run, Study
 from sb3_distral.experiments.study_file import STUDY, no_study, read_record, write_record
+from sb3_distral.files import atomic_write
 
 RUNS = "runs"
 KIND = "figure4"

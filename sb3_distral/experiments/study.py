@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any, NamedTuple
 
-from sb3_distral.algorithms import ALGORITHMS
+from sb3_distral.algorithms.table1 import ALGORITHMS
 
 
 class Setting(NamedTuple):

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sb3_distral.checkpoint import atomic_write
+from sb3_distral.files import atomic_write
 
 STUDY = "study.json"
 

@@ -10,10 +10,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import LinearSchedule
 
 from sb3_distral import tasks
-from sb3_distral.algorithms import algorithm_arguments
-from sb3_distral.callbacks import EVALUATION_SEED
-from sb3_distral.distral_a2c import DistralA2C
-from sb3_distral.evaluation import DistilledPredictor, evaluate_tasks
+from sb3_distral.algorithms.a2c import DistralA2C
+from sb3_distral.algorithms.evaluation import EVALUATION_SEED, DistilledPredictor, evaluate_tasks
+from sb3_distral.algorithms.table1 import algorithm_arguments
 from sb3_distral.experiments.study import Run
 
 Array = npt.NDArray[np.float64]

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from sb3_distral.checkpoint import atomic_write
 from sb3_distral.experiments.provenance import provenance
 from sb3_distral.experiments.study_file import STUDY, check_folder, read_record, write_record
-from sb3_distral.tabular import TabularDistral, TabularTasks
-from sb3_distral.tasks.two_rooms import (
+from sb3_distral.files import atomic_write
+from sb3_distral.method.tabular import TabularDistral, TabularTasks
+from sb3_distral.tasks.grids.two_rooms import (
     ACTIONS,
     CELLS,
     GOAL_REWARD,

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
-from sb3_distral.checkpoint import atomic_write
 from sb3_distral.experiments.two_rooms import METHODS, PHASES, Results
 from sb3_distral.experiments.two_rooms_claims import (
     LEFT,
@@ -23,8 +22,9 @@ from sb3_distral.experiments.two_rooms_claims import (
     widening,
     window,
 )
-from sb3_distral.tasks.grids import draw_grid
-from sb3_distral.tasks.two_rooms import ACTIONS, CELLS, WALLS
+from sb3_distral.files import atomic_write
+from sb3_distral.tasks.grids.grids import draw_grid
+from sb3_distral.tasks.grids.two_rooms import ACTIONS, CELLS, WALLS
 
 Array = npt.NDArray[Any]
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from sb3_distral.checkpoint import atomic_write
 from sb3_distral.experiments.two_rooms import PHASES, Results
 from sb3_distral.experiments.two_rooms_claims import (
     N_RESAMPLES,
@@ -20,6 +19,7 @@ from sb3_distral.experiments.two_rooms_claims import (
     widening,
     window,
 )
+from sb3_distral.files import atomic_write
 
 CLAIMS_FILE = "claims.md"
 #: Ratio of the crossings of -5 in the paper's Figure 3, and that level.

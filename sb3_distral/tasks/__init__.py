@@ -7,15 +7,16 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.vec_env import VecMonitor
 
+from sb3_distral.envs.task_vec_env import TaskVecEnv
+from sb3_distral.errors import UsageError
 from sb3_distral.tasks.adapters import BatchedVecEnv, SingleTaskEnv
 from sb3_distral.tasks.batched import BatchedTasks
-from sb3_distral.tasks.grid_mazes import GridMazes
-from sb3_distral.tasks.grid_navigation import GridNavigation
-from sb3_distral.tasks.grid_tag import GridTag
+from sb3_distral.tasks.grids.grid_mazes import GridMazes
+from sb3_distral.tasks.grids.grid_navigation import GridNavigation
+from sb3_distral.tasks.grids.grid_tag import GridTag
+from sb3_distral.tasks.grids.two_rooms import TwoRooms
 from sb3_distral.tasks.previous import PreviousActionAndReward
-from sb3_distral.tasks.two_rooms import TwoRooms
 from sb3_distral.tasks.world_suites import WorldSuite
-from sb3_distral.vec_env import TaskVecEnv
 
 __all__ = [
     "GRID_SUITES",
@@ -78,12 +79,12 @@ def make(
     :raises ImportError: if a suite of MiniWorld was asked for, and MiniWorld or OpenGL is missing
     """
     if name not in SUITES:
-        raise ValueError(f"There is no suite {name!r}, expected one of {sorted(SUITES)}; pass one of these names.")
+        raise UsageError(f"There is no suite {name!r}, expected one of {sorted(SUITES)}; pass one of these names.")
     suite = SUITES[name]
     n_tasks = suite.n_tasks if n_tasks is None else n_tasks
     for argument, value in (("n_envs_per_task", n_envs_per_task), ("n_tasks", n_tasks)):
         if value < 1:
-            raise ValueError(f"{argument} is {value!r}, expected at least 1; pass for example {argument}=8.")
+            raise UsageError(f"{argument} is {value!r}, expected at least 1; pass for example {argument}=8.")
     if isinstance(suite, WorldSuite):
         return suite.make(n_tasks, n_envs_per_task, seed, render_mode, **suite_arguments)
     tasks = np.repeat(np.arange(n_tasks), n_envs_per_task).tolist()
@@ -125,6 +126,6 @@ for _suite, _prefix, _entry_point in (
     (GridTag, "GridTag", "grid_tag:GridTagEnv"),
     (TwoRooms, "TwoRooms", "two_rooms:TwoRoomsEnv"),
 ):
-    _register(_prefix, f"sb3_distral.tasks.{_entry_point}", _suite.n_tasks, _suite.max_episode_steps)
+    _register(_prefix, f"sb3_distral.tasks.grids.{_entry_point}", _suite.n_tasks, _suite.max_episode_steps)
 for _world_suite in WORLD_SUITES.values():
     _register(_world_suite.prefix, _world_suite.entry_point, _world_suite.n_tasks)

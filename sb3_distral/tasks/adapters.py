@@ -10,6 +10,7 @@ import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
+from sb3_distral.errors import UsageError
 from sb3_distral.tasks.batched import Array, BatchedTasks
 from sb3_distral.tasks.mosaic import mosaic
 
@@ -23,7 +24,7 @@ def check_render_mode(render_mode: str | None) -> str | None:
     :raises ValueError: for any other value
     """
     if render_mode not in (None, "rgb_array"):
-        raise ValueError(f"render_mode is {render_mode!r}, expected None or 'rgb_array'; pass one of these.")
+        raise UsageError(f"render_mode is {render_mode!r}, expected None or 'rgb_array'; pass one of these.")
     return render_mode
 
 
@@ -154,7 +155,7 @@ class BatchedVecEnv(VecEnv):
         :raises ValueError: for a part of the sub-environments
         """
         if set(self._get_indices(indices)) != set(range(self.num_envs)):
-            raise ValueError(
+            raise UsageError(
                 f"set_attr({attr_name!r}) got indices {indices!r}, expected all {self.num_envs} sub-environments: "
                 "they share one array program; leave indices out."
             )

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
+from sb3_distral.errors import UsageError
+
 Array = npt.NDArray[Any]
 
 
@@ -37,7 +39,7 @@ class BatchedTasks(ABC):
     def __init__(self, tasks: Sequence[int]) -> None:
         self.tasks = np.array(tasks)
         if self.tasks.ndim != 1 or not np.issubdtype(self.tasks.dtype, np.integer) or (self.tasks < 0).any():
-            raise ValueError(
+            raise UsageError(
                 f"tasks is {tasks!r}, expected the task index (an integer >= 0) of each of at least one "
                 "sub-environment; pass for example tasks=[0, 0, 1, 1]."
             )
@@ -97,7 +99,7 @@ class BatchedTasks(ABC):
         actions = np.asarray(actions)
         # A negative index into a table would be a silent error.
         if actions.shape != (self.n_envs,) or actions.min() < 0 or actions.max() >= self.action_space.n:
-            raise ValueError(
+            raise UsageError(
                 f"actions are {actions!r}, expected {self.n_envs} integers from 0 to {self.action_space.n - 1}; "
                 "pass one action of the action space for each sub-environment."
             )
@@ -122,12 +124,12 @@ class BatchedTasks(ABC):
         :raises ValueError: if the state has another number of sub-environments, or is one of other tasks
         """
         if len(state["generators"]) != self.n_envs:
-            raise ValueError(
+            raise UsageError(
                 f"The state holds {len(state['generators'])} sub-environments, expected {self.n_envs}; "
                 "restore it into an environment built with the same tasks and n_envs_per_task."
             )
         if state["fingerprint"] != self.fingerprint:
-            raise ValueError(
+            raise UsageError(
                 f"The state is one of other tasks than {type(self).__name__} was built with here; "
                 "restore it into an environment built with the same arguments."
             )

@@ -7,7 +7,8 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 
-from sb3_distral.task_observation import OBSERVATION_KEY
+from sb3_distral.envs.task_id import OBSERVATION_KEY
+from sb3_distral.errors import UsageError
 
 ACTION_KEY, REWARD_KEY = "previous_action", "previous_reward"
 
@@ -28,7 +29,7 @@ class PreviousActionAndReward(gym.Wrapper[dict[str, Any], np.int64, Any, np.int6
         RecordConstructorArgs.__init__(self)  # so that gymnasium can make it again from the spec
         gym.Wrapper.__init__(self, env)
         if not isinstance(env.action_space, spaces.Discrete):
-            raise ValueError(
+            raise UsageError(
                 f"The action space is {env.action_space}, expected a Discrete space, whose actions are one-hot; wrap "
                 "environments with discrete actions only."
             )
@@ -38,7 +39,7 @@ class PreviousActionAndReward(gym.Wrapper[dict[str, Any], np.int64, Any, np.int6
         )
         clashes = sorted({ACTION_KEY, REWARD_KEY} & set(parts))
         if clashes:
-            raise ValueError(
+            raise UsageError(
                 f"The observations have the keys {sorted(parts)}, of which {clashes} would be added; rename them in "
                 "your environment, or leave out this wrapper if they mean the same."
             )

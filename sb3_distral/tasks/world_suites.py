@@ -8,10 +8,10 @@ from typing import Any
 
 import gymnasium as gym
 
-from sb3_distral.remote_vec_env import RemoteVecEnv
+from sb3_distral.envs.remote_vec_env import RemoteVecEnv
+from sb3_distral.envs.task_vec_env import Task, TaskVecEnv, make_task_vec_env
 from sb3_distral.tasks.adapters import check_render_mode
 from sb3_distral.tasks.previous import PreviousActionAndReward
-from sb3_distral.vec_env import Task, TaskVecEnv, make_task_vec_env
 
 
 @dataclass(frozen=True)

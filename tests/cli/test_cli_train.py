@@ -17,10 +17,10 @@ from helpers import SpaceEnv, assert_equal_parameters, copied_parameters
 from stable_baselines3.common.save_util import load_from_zip_file
 
 from sb3_distral import DistralA2C, RecurrentDistralA2C, make_task_vec_env
+from sb3_distral.algorithms.recurrent import RecurrentDistralPolicy
 from sb3_distral.cli import Evaluate, Train, main, parse
-from sb3_distral.cli.choice import TaskChoice
-from sb3_distral.cli.models import algorithm_class
-from sb3_distral.recurrent import RecurrentDistralPolicy
+from sb3_distral.runs.choice import TaskChoice
+from sb3_distral.runs.models import algorithm_class
 
 from .conftest import TINY
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from sb3_distral.algorithms import ALGORITHMS
+from sb3_distral.algorithms.table1 import ALGORITHMS
 from sb3_distral.experiments import figures, rliable_statistics
 from sb3_distral.experiments.figures import CAPTION, STYLES, plot_study
 from sb3_distral.experiments.results import StudyResults, read_results

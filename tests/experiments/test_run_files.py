@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sb3_distral.checkpoint import atomic_write
+from sb3_distral.files import atomic_write
 
 
 def test_two_processes_that_write_one_file_leave_it_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

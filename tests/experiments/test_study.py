@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from sb3_distral.algorithms import ALGORITHMS
+from sb3_distral.algorithms.table1 import ALGORITHMS
 from sb3_distral.experiments.study import FIGURE_4, Setting, Study
 from sb3_distral.experiments.training import make_model
 

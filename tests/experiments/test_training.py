@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sb3_distral.evaluation import DistilledPredictor
+from sb3_distral.algorithms.evaluation import DistilledPredictor
 from sb3_distral.experiments import training
 from sb3_distral.experiments.study import Run, Setting
 from sb3_distral.experiments.training import N_BINS, RunRecorder, distilled_returns, final_distilled_returns, train_run

@@ -13,8 +13,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 import sb3_distral.tasks
 from sb3_distral import DistralA2C, TaskVecEnv, make_task_vec_env
-from sb3_distral.algorithms import algorithm_arguments
-from sb3_distral.policies import DistralPolicy
+from sb3_distral.algorithms.table1 import algorithm_arguments
+from sb3_distral.policies.feedforward import DistralPolicy
 
 from .toys import CARTPOLE, DICT_SPACE, IMAGE_SPACE, ScriptedVecEnv, Toy
 

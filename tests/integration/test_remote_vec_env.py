@@ -17,9 +17,10 @@ import pytest
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
-from sb3_distral import RemoteVecEnv, make_task_vec_env, remote_vec_env
-from sb3_distral.concat_vec_env import ConcatVecEnv
-from sb3_distral.remote_vec_env import START_METHOD
+from sb3_distral import RemoteVecEnv, make_task_vec_env
+from sb3_distral.envs import remote_vec_env
+from sb3_distral.envs.concat_vec_env import ConcatVecEnv
+from sb3_distral.envs.remote_vec_env import START_METHOD
 
 from .toys import DICT_SPACE, Toy, assert_equal
 
@@ -293,7 +294,7 @@ def test_closing_closes_the_environments_and_leaves_no_process(remote, tmp_path)
 
 
 def test_closing_does_not_wait_for_a_step_that_takes_too_long(remote, monkeypatch):
-    monkeypatch.setattr("sb3_distral.remote_vec_env.CLOSE_TIMEOUT", 0.2)
+    monkeypatch.setattr("sb3_distral.envs.remote_vec_env.CLOSE_TIMEOUT", 0.2)
     remote.reset()
     remote.set_attr("wait", 60.0)
     remote.step_async(np.zeros(2, dtype=int))
@@ -346,7 +347,7 @@ def test_ctrl_c_reaches_all_processes_and_ends_none_by_itself(tmp_path):
 @pytest.mark.skipif(START_METHOD != "forkserver", reason="nothing is imported before a process starts")
 def test_the_fork_server_imports_this_package_but_not_the_main_module(tmp_path):
     """The main module sees in the script's process that the package is new, and in the other that it was there."""
-    script = run_script(tmp_path, top='print("sb3_distral.remote_vec_env" in sys.modules, flush=True)')
+    script = run_script(tmp_path, top='print("sb3_distral.envs.remote_vec_env" in sys.modules, flush=True)')
     assert script.stdout.split() == ["False", "True"], script.stderr
 
 

@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecMoni
 
 import sb3_distral.tasks
 from sb3_distral import DistralA2C, make_task_vec_env
-from sb3_distral.callbacks import RolloutCheckpointCallback
+from sb3_distral.algorithms.checkpoint import RolloutCheckpointCallback
 
 from .toys import DICT_SPACE, IMAGE_SPACE, ScriptedVecEnv, Toy, assert_equal, same, training_state
 
@@ -450,7 +450,7 @@ KILLED = """
     import time
     import torch
     import sb3_distral
-    from sb3_distral.callbacks import RolloutCheckpointCallback
+    from sb3_distral.algorithms.checkpoint import RolloutCheckpointCallback
     torch.set_num_threads(1)
 
     def slowly(local_variables, global_variables):

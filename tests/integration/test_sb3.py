@@ -27,7 +27,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormali
 
 import sb3_distral.tasks
 from sb3_distral import DistralA2C, RegularizedReward, TaskEvalCallback, make_task_vec_env
-from sb3_distral.policies import MlpPolicy
+from sb3_distral.policies.feedforward import MlpPolicy
 
 from .toys import CARTPOLE, DICT_SPACE, Recorder, ScriptedVecEnv, Toy, assert_equal
 

@@ -23,8 +23,8 @@ import torch as th
 from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_distral import DistralA2C, tasks
-from sb3_distral.algorithms import algorithm_arguments
-from sb3_distral.evaluation import DistilledPredictor, evaluate_tasks
+from sb3_distral.algorithms.evaluation import DistilledPredictor, evaluate_tasks
+from sb3_distral.algorithms.table1 import algorithm_arguments
 
 SEEDS = range(4)
 TOTAL_TIMESTEPS = 250_000

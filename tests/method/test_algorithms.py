@@ -17,7 +17,7 @@ from helpers import (
 )
 
 from sb3_distral import ALGORITHMS
-from sb3_distral.algorithms import algorithm_arguments
+from sb3_distral.algorithms.table1 import algorithm_arguments
 
 BETA = 2.0
 

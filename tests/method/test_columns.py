@@ -13,7 +13,7 @@ from stable_baselines3.common.policies import ActorCriticCnnPolicy, ActorCriticP
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
-from sb3_distral.columns import TaskColumns, TaskLayout
+from sb3_distral.networks.columns import TaskColumns, TaskLayout
 
 N_TASKS = 3
 VECTOR = spaces.Box(-1.0, 1.0, (5,), np.float32)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stable_baselines3.common.utils import LinearSchedule
 
-from sb3_distral import objective
-from sb3_distral.costs import CostSchedule, check_coefficients, task_schedules
+from sb3_distral.method import objective
+from sb3_distral.method.costs import CostSchedule, check_coefficients, task_schedules
 
 NAMES = ["left", "right"]
 

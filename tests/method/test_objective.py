@@ -8,7 +8,7 @@ import torch as th
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sb3_distral import objective
+from sb3_distral.method import objective
 
 N_TASKS, N_STATES, N_ACTIONS, HORIZON, GAMMA = 2, 3, 2, 3, 0.9
 

@@ -29,8 +29,9 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
-from sb3_distral.arguments import choose_policy_class
-from sb3_distral.policies import (
+from sb3_distral.algorithms.arguments import choose_policy_class
+from sb3_distral.envs.task_id import with_task, with_task_space
+from sb3_distral.policies.feedforward import (
     POLICY_ALIASES,
     Architecture,
     CnnPolicy,
@@ -40,7 +41,6 @@ from sb3_distral.policies import (
     TaskPolicy,
     log_policy,
 )
-from sb3_distral.task_observation import with_task, with_task_space
 
 ARCHITECTURES = get_args(Architecture)
 N_TASKS = 3

@@ -11,7 +11,7 @@ pytest.importorskip("sb3_distral.tasks.miniworld.rendering", exc_type=ImportErro
 from sb3_distral import RecurrentDistralA2C
 from sb3_distral.cli import main, study_mazes
 from sb3_distral.experiments.maze_runs import RANDOM, read_results
-from sb3_distral.recurrent.networks import ImageFeatures
+from sb3_distral.networks.lstm import ImageFeatures
 from sb3_distral.tasks.miniworld.mazes import draw_maze
 
 

@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 from worlds import N_FRAMES, SEED, WORLDS, action
 
 from sb3_distral import RemoteVecEnv, make_task_vec_env
-from sb3_distral.concat_vec_env import ConcatVecEnv
+from sb3_distral.envs.concat_vec_env import ConcatVecEnv
 
 rendering = pytest.importorskip("sb3_distral.tasks.miniworld.rendering", exc_type=ImportError)
 HALLWAY, FOUR_ROOMS, PICKUP = WORLDS
@@ -43,7 +43,7 @@ def steps(venv: VecEnv) -> list[Any]:
 def test_several_environments_in_each_of_several_processes(
     start_method: str, parts: list[list[str]], lone: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sb3_distral.remote_vec_env.START_METHOD", start_method)
+    monkeypatch.setattr("sb3_distral.envs.remote_vec_env.START_METHOD", start_method)
     venv = ConcatVecEnv([RemoteVecEnv(partial(several, worlds)) for worlds in parts])
     beside = make(PICKUP)
     worlds = [world for part in parts for world in part]

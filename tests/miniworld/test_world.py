@@ -14,9 +14,9 @@ from gymnasium.utils.env_checker import check_env as gymnasium_check_env
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from sb3_distral import tasks
-from sb3_distral.concat_vec_env import ConcatVecEnv
-from sb3_distral.remote_vec_env import RemoteVecEnv
-from sb3_distral.tasks.grids import MOVES
+from sb3_distral.envs.concat_vec_env import ConcatVecEnv
+from sb3_distral.envs.remote_vec_env import RemoteVecEnv
+from sb3_distral.tasks.grids.grids import MOVES
 from sb3_distral.tasks.world_suites import WorldSuite
 
 pytest.importorskip("sb3_distral.tasks.miniworld.rendering", exc_type=ImportError)

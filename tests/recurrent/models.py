@@ -11,7 +11,7 @@ from helpers import randomize
 from torch import nn
 
 from sb3_distral import RecurrentDistralA2C
-from sb3_distral.recurrent.memory import State
+from sb3_distral.networks.memory import State
 
 HIDDEN_SIZE = 5
 

@@ -6,9 +6,7 @@ import torch as th
 from gymnasium import spaces
 from helpers import N_ACTIONS, copied_parameters, randomize
 
-from sb3_distral.recurrent.columns import RecurrentTaskColumns
-from sb3_distral.recurrent.memory import Memory
-from sb3_distral.recurrent.networks import (
+from sb3_distral.networks.lstm import (
     CombinedFeatures,
     ImageFeatures,
     LstmCnnColumn,
@@ -16,6 +14,8 @@ from sb3_distral.recurrent.networks import (
     LstmMultiInputColumn,
     evaluate_column,
 )
+from sb3_distral.networks.lstm_columns import RecurrentTaskColumns
+from sb3_distral.networks.memory import Memory
 
 from .models import HIDDEN_SIZE, lstm_written_out, random_state
 

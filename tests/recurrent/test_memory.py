@@ -4,7 +4,7 @@ import pytest
 import torch as th
 from torch import nn
 
-from sb3_distral.recurrent.memory import Memory, run_episodes
+from sb3_distral.networks.memory import Memory, run_episodes
 
 from .models import lstm_written_out, random_state
 

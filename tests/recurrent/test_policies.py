@@ -8,8 +8,8 @@ from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from sb3_distral import DistralA2C, RecurrentDistralA2C, make_task_vec_env
-from sb3_distral.policies import DistralPolicy
-from sb3_distral.recurrent import RecurrentDistralPolicy
+from sb3_distral.algorithms.recurrent import RecurrentDistralPolicy
+from sb3_distral.policies.feedforward import DistralPolicy
 
 from .models import HIDDEN_SIZE, recurrent
 

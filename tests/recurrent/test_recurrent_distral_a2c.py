@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 import sb3_distral.tasks
 from sb3_distral import DistilledPriorReward, DistralA2C, RecurrentDistralA2C, make_task_vec_env
-from sb3_distral.recurrent.networks import LstmColumn, evaluate_column
+from sb3_distral.networks.lstm import LstmColumn, evaluate_column
 
 from .models import HIDDEN_SIZE, CueTask, cue_tasks, recurrent
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sb3_distral.tabular import (
+from sb3_distral.method.tabular import (
     Array,
     TabularDistral,
     TabularTasks,

@@ -30,7 +30,7 @@ from sb3_distral.experiments.two_rooms_claims import (
 )
 from sb3_distral.experiments.two_rooms_figure import paper_curves
 from sb3_distral.experiments.two_rooms_page import claims_text
-from sb3_distral.tasks.two_rooms import CELLS, NEXT_CELL, TwoRooms
+from sb3_distral.tasks.grids.two_rooms import CELLS, NEXT_CELL, TwoRooms
 
 N_ITERATIONS = 3
 

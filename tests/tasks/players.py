@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from sb3_distral.tasks.batched import Array
-from sb3_distral.tasks.grid_navigation import CARRY, GridNavigation
-from sb3_distral.tasks.grid_tag import JUMP, TAG, GridTag
-from sb3_distral.tasks.layered import BARRIER, ITEM, STEPS, WALL, LayeredTasks
-from sb3_distral.tasks.tag_bots import CHASES, in_sight
+from sb3_distral.tasks.grids.grid_navigation import CARRY, GridNavigation
+from sb3_distral.tasks.grids.grid_tag import JUMP, TAG, GridTag
+from sb3_distral.tasks.grids.layered import BARRIER, ITEM, STEPS, WALL, LayeredTasks
+from sb3_distral.tasks.grids.tag_bots import CHASES, in_sight
 
 MOVES = range(4)
 

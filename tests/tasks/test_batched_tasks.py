@@ -13,10 +13,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from sb3_distral import tasks
 from sb3_distral.tasks import BatchedVecEnv, SingleTaskEnv
-from sb3_distral.tasks.grid_mazes import GridMazeEnv, GridMazes
-from sb3_distral.tasks.grid_navigation import GridNavigation, GridNavigationEnv
-from sb3_distral.tasks.grid_tag import GridTag, GridTagEnv
-from sb3_distral.tasks.two_rooms import TwoRooms, TwoRoomsEnv
+from sb3_distral.tasks.grids.grid_mazes import GridMazeEnv, GridMazes
+from sb3_distral.tasks.grids.grid_navigation import GridNavigation, GridNavigationEnv
+from sb3_distral.tasks.grids.grid_tag import GridTag, GridTagEnv
+from sb3_distral.tasks.grids.two_rooms import TwoRooms, TwoRoomsEnv
 
 ID_PREFIXES = {
     "grid-mazes": "GridMaze",

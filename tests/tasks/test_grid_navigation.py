@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from players import first_move, navigate, play_random, returns
 
-from sb3_distral.tasks import grid_navigation
 from sb3_distral.tasks.adapters import BatchedVecEnv
-from sb3_distral.tasks.grid_navigation import (
+from sb3_distral.tasks.grids import grid_navigation
+from sb3_distral.tasks.grids.grid_navigation import (
     CARRY,
     COLLECT,
     DOORS,
@@ -19,7 +19,7 @@ from sb3_distral.tasks.grid_navigation import (
     START,
     GridNavigation,
 )
-from sb3_distral.tasks.layered import (
+from sb3_distral.tasks.grids.layered import (
     BARRIER,
     BETWEEN,
     FADING,

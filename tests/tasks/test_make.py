@@ -8,8 +8,8 @@ import pytest
 from stable_baselines3.common.vec_env import VecMonitor
 
 from sb3_distral import tasks
-from sb3_distral.tasks.grid_mazes import make_maze
-from sb3_distral.vec_env import TaskVecEnv
+from sb3_distral.envs.task_vec_env import TaskVecEnv
+from sb3_distral.tasks.grids.grid_mazes import make_maze
 
 
 @pytest.mark.parametrize(

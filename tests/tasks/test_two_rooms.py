@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sb3_distral.tasks.adapters import BatchedVecEnv
-from sb3_distral.tasks.two_rooms import CELLS, N_CELLS, NEXT_CELL, RUNS_INTO_WALL, WALLS, TwoRooms, goal_cell
+from sb3_distral.tasks.grids.two_rooms import CELLS, N_CELLS, NEXT_CELL, RUNS_INTO_WALL, WALLS, TwoRooms, goal_cell
 
 STAY, UP, DOWN, LEFT, RIGHT = range(5)
 

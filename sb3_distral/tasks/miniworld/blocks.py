@@ -6,7 +6,7 @@ import numpy as np
 from miniworld.miniworld import TEX_DENSITY, Room
 
 from sb3_distral.tasks.batched import Array
-from sb3_distral.tasks.grids import MOVES
+from sb3_distral.tasks.grids.grids import MOVES
 
 #: Width of a cell in metres; columns count along x, rows along z.
 CELL = 2.0

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sb3_distral.tasks.batched import Array
-from sb3_distral.tasks.grids import check_seed
+from sb3_distral.tasks.grids.grids import check_seed
 from sb3_distral.tasks.miniworld import figures
 from sb3_distral.tasks.miniworld.arena import SIZE, Boxes, ahead, choose_cells, hits, make_arena
 from sb3_distral.tasks.miniworld.bots import CHASES, FLEES, PATROLS, Bots

@@ -6,9 +6,10 @@ It stands for the mazes of the Distral paper (Section 4.2), which are levels of 
 
 import numpy as np
 
+from sb3_distral.errors import UsageError
 from sb3_distral.tasks.batched import Array
-from sb3_distral.tasks.grid_mazes import carve_maze
-from sb3_distral.tasks.grids import check_seed, free_cells
+from sb3_distral.tasks.grids.grid_mazes import carve_maze
+from sb3_distral.tasks.grids.grids import check_seed, free_cells
 from sb3_distral.tasks.miniworld.block_world import APPLE, APPLE_REWARD, GOAL, BlockWorld, Cell
 from sb3_distral.tasks.miniworld.things import Thing
 from sb3_distral.tasks.miniworld.world import ACTION_REPEAT
@@ -49,7 +50,7 @@ class MazeEnv(BlockWorld):
         action_repeat: int = ACTION_REPEAT,
     ) -> None:
         if size < 7 or size % 2 == 0:
-            raise ValueError(f"size is {size!r}, expected an odd number of cells >= 7; pass for example size=9.")
+            raise UsageError(f"size is {size!r}, expected an odd number of cells >= 7; pass for example size=9.")
         check_seed("task", task)
         check_seed("maze_seed", maze_seed)
         self._maze, self._goal_cell = draw_maze(task, maze_seed, size)

@@ -7,7 +7,7 @@ It stands for the navigation tasks of the Distral paper (Table 2), which are lev
 from math import sqrt
 
 from sb3_distral.tasks.batched import Array
-from sb3_distral.tasks.grid_mazes import carve_maze
+from sb3_distral.tasks.grids.grid_mazes import carve_maze
 from sb3_distral.tasks.miniworld.block_world import APPLE, APPLE_REWARD, GOAL, GOAL_REWARD, BlockWorld, Cell
 from sb3_distral.tasks.miniworld.blocks import CELL, HEIGHT
 from sb3_distral.tasks.miniworld.things import Shape, Thing

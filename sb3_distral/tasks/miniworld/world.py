@@ -9,6 +9,7 @@ from gymnasium import spaces
 from miniworld.miniworld import MiniWorldEnv
 from miniworld.params import DEFAULT_PARAMS, DomainParams
 
+from sb3_distral.errors import UsageError
 from sb3_distral.tasks.adapters import check_render_mode
 from sb3_distral.tasks.miniworld.rendering import WINDOW
 
@@ -88,9 +89,9 @@ class World(MiniWorldEnv):  # type: ignore[misc]
         action_repeat: int = ACTION_REPEAT,
     ) -> None:
         if not isinstance(action_repeat, int | np.integer) or action_repeat < 1:
-            raise ValueError(f"action_repeat is {action_repeat!r}, expected an integer >= 1; pass for example 4.")
+            raise UsageError(f"action_repeat is {action_repeat!r}, expected an integer >= 1; pass for example 4.")
         if view not in ("agent", "top"):
-            raise ValueError(f"view is {view!r}, expected 'agent' or 'top'; pass one of these.")
+            raise UsageError(f"view is {view!r}, expected 'agent' or 'top'; pass one of these.")
         self.task, self.action_repeat = task, action_repeat
         self.is_success = False
         # MiniWorld always has a buffer for pictures; it takes megabytes only where pictures are asked for.
@@ -151,7 +152,7 @@ class World(MiniWorldEnv):  # type: ignore[misc]
         """
         if task not in range(cls.n_tasks):
             last = cls.n_tasks - 1
-            raise ValueError(f"task is {task!r}, expected an integer from 0 to {last}; pass for example task={last}.")
+            raise UsageError(f"task is {task!r}, expected an integer from 0 to {last}; pass for example task={last}.")
 
     def step(self, action: np.int64 | int) -> tuple[npt.NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         """
@@ -162,7 +163,7 @@ class World(MiniWorldEnv):  # type: ignore[misc]
         :raises ValueError: if the action is outside the action space
         """
         if not self.action_space.contains(action):
-            raise ValueError(
+            raise UsageError(
                 f"action is {action!r}, expected an integer from 0 to {self.action_space.n - 1}; "
                 "pass an element of the action space."
             )

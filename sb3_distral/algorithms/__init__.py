@@ -1,0 +1,1 @@
+"""Distral as Stable-Baselines3 algorithms."""

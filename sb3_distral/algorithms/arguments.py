@@ -1,0 +1,156 @@
+"""What the constructor of the algorithm accepts, and how it is told apart."""
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.type_aliases import Schedule
+
+from sb3_distral.envs.task_id import plain_space
+from sb3_distral.errors import UsageError
+from sb3_distral.policies.feedforward import Architecture, DistralPolicy
+
+PolicyAliases = Mapping[str, type[BasePolicy]]
+
+
+class A2CArguments(TypedDict, total=False):
+    """Arguments of :class:`stable_baselines3.A2C` that ``DistralA2C`` hands on; their defaults are A2C's."""
+
+    learning_rate: float | Schedule
+    n_steps: int
+    gamma: float
+    gae_lambda: float
+    ent_coef: float
+    vf_coef: float
+    max_grad_norm: float
+    rms_prop_eps: float
+    use_rms_prop: bool
+    use_sde: bool
+    sde_sample_freq: int
+    rollout_buffer_class: None
+    rollout_buffer_kwargs: dict[str, Any] | None
+    normalize_advantage: bool
+    stats_window_size: int
+    tensorboard_log: str | None
+    verbose: int
+    seed: int | None
+    device: th.device | str
+
+
+def complete_a2c_arguments(arguments: A2CArguments, rollout_buffer_class: type[RolloutBuffer]) -> dict[str, Any]:
+    """
+    :param arguments: What the user gave beside the arguments of the algorithm's own
+    :param rollout_buffer_class: The one that the algorithm owns
+    :return: All of these
+    :raises TypeError: If A2C has no such argument
+    :raises ValueError: If the algorithm needs to choose it itself
+    """
+    unknown = sorted(set(arguments) - set(A2CArguments.__annotations__))
+    if unknown:
+        raise TypeError(f"DistralA2C got the unknown arguments {unknown}. See help(DistralA2C) and help(A2C).")
+    if arguments.get("rollout_buffer_class") is not None:
+        raise UsageError(
+            f"rollout_buffer_class was given, but DistralA2C needs its own {rollout_buffer_class.__name__}, which "
+            "keeps the rows of each task together. Leave it out; rollout_buffer_kwargs may be given."
+        )
+    return {**arguments, "rollout_buffer_class": rollout_buffer_class}
+
+
+def is_policy(argument: Any, aliases: PolicyAliases) -> bool:
+    """
+    :param argument: An argument of the algorithm
+    :param aliases: The algorithm's policies by name
+    :return: Whether it stands for a policy
+    """
+    if isinstance(argument, type):
+        return issubclass(argument, BasePolicy)
+    return isinstance(argument, str) and argument in ("auto", *aliases)
+
+
+def parse_env_and_policy(env: Any, policy: Any, aliases: PolicyAliases) -> tuple[Any, Any]:
+    """
+    Accept Stable-Baselines3's order of arguments too, policy before environment.
+
+    :param env: First argument of the algorithm
+    :param policy: Second argument of the algorithm
+    :param aliases: The algorithm's policies by name
+    :return: The environment and the policy
+    :raises ValueError: If there is no environment among them
+    """
+    if is_policy(env, aliases) or (isinstance(env, str) and not isinstance(policy, (str, type))):
+        env, policy = policy, env
+    if env is None or is_policy(env, aliases):
+        raise UsageError(
+            f"The arguments env={env!r} and policy={policy!r} hold no environment. "
+            "Give the tasks: a list or a dict of gymnasium ids, callables, environments or VecEnvs."
+        )
+    return env, policy
+
+
+def choose_policy_class(
+    policy: Any, observation_space: spaces.Space[Any] | None, aliases: PolicyAliases
+) -> type[BasePolicy]:
+    """
+    :param policy: A subclass of the first of the policies, an alias, or ``"auto"``
+    :param observation_space: Space of observations with a task, ``None`` if not known yet (with a class)
+    :param aliases: The algorithm's policies by name: for vectors, images and Dict observations, in this order
+    :return: The class
+    :raises ValueError: If the policy is unknown or does not fit the observations
+    """
+    vectors, images, multi_input = aliases
+    if isinstance(policy, type) and issubclass(policy, DistralPolicy):
+        check_memory(policy, aliases)
+        return policy
+    if not isinstance(policy, str) or policy not in ("auto", *aliases):
+        raise UsageError(
+            f"policy={policy!r} is unknown. Choose 'auto', one of {sorted(aliases)}, or a subclass of "
+            f"{aliases[vectors].__name__}; your own network goes into its column_class or into policy_kwargs. Policies "
+            "with an LSTM are those of RecurrentDistralA2C, all others those of DistralA2C."
+        )
+    assert isinstance(observation_space, spaces.Dict)
+    space = plain_space(observation_space)
+    if isinstance(space, spaces.Dict):
+        if policy not in ("auto", multi_input):
+            raise UsageError(f"policy={policy!r} was given for the Dict observations {space}. Use {multi_input!r}.")
+        return aliases[multi_input]
+    if policy == multi_input:
+        raise UsageError(f"policy={multi_input!r} was given for the observations {space}. Use {vectors!r} or 'auto'.")
+    if policy == "auto":
+        return aliases[images if is_image_space(space) else vectors]
+    return aliases[policy]
+
+
+def check_memory(policy_class: type[DistralPolicy], aliases: PolicyAliases) -> None:
+    """
+    :param policy_class: Class of a policy
+    :param aliases: The algorithm's policies by name
+    :raises ValueError: If it has an LSTM and the algorithm's have none, or the other way round
+    """
+    own: Any = next(iter(aliases.values()))
+    if policy_class.is_recurrent != own.is_recurrent:
+        algorithm = "RecurrentDistralA2C" if policy_class.is_recurrent else "DistralA2C"
+        raise UsageError(
+            f"{policy_class.__name__} was given, by the policy argument or by a saved model; expected a subclass of "
+            f"{own.__name__}. Use {algorithm} with it."
+        )
+
+
+def column_arguments(
+    policy_kwargs: dict[str, Any] | None, architecture: Architecture, distilled_weight: float | None
+) -> dict[str, Any]:
+    """
+    :param policy_kwargs: What the user gave
+    :param architecture: Argument of the policy that the algorithm owns
+    :param distilled_weight: Argument of the policy that the algorithm owns
+    :return: Arguments of the policy, in a new dict because A2C writes into it
+    :raises ValueError: If ``policy_kwargs`` holds one of the algorithm's
+    """
+    owned = {"architecture": architecture, "distilled_weight": distilled_weight}
+    doubled = sorted(set(owned) & set(policy_kwargs or {}))
+    if doubled:
+        raise UsageError(f"policy_kwargs holds {doubled}. Give them to DistralA2C itself.")
+    return {**(policy_kwargs or {}), **owned}

@@ -1,0 +1,94 @@
+"""The regulariser of Distral inside the reward."""
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from sb3_distral.errors import UsageError
+from sb3_distral.method import objective
+
+
+class ActingPolicy(Protocol):
+    """A policy that keeps the outputs of its last forward pass, an ``ActionStep``."""
+
+    last_step: Any
+
+
+class RegularizedReward(VecEnvWrapper):
+    """
+    Turn each reward into R + (α/β) log π0(a|s) − (1/β) log πi(a|s), the regularised reward of (9).
+
+    The log-probabilities are those of the forward pass that chose the action. The reward that the environment below
+    gave (normalised under ``VecNormalize``) stays in ``info["task_reward"]``. ``DistralA2C`` puts this wrapper
+    outermost and connects it.
+
+    :param venv: A ``TaskVecEnv``, wrapped or not
+    :raises ValueError: If it is none
+    """
+
+    def __init__(self, venv: VecEnv):
+        super().__init__(venv)
+        if not (hasattr(venv, "tasks") and hasattr(venv, "task_names")):
+            raise UsageError(f"RegularizedReward got {venv}, which holds no tasks. Make it with make_task_vec_env.")
+        self.tasks: np.ndarray = venv.tasks
+        self.task_names: list[str] = venv.task_names
+        self.policy: ActingPolicy | None = None
+        self.kl_cost = self.entropy_cost = np.zeros(self.num_envs, dtype=np.float32)
+        self._rows = np.arange(self.num_envs)
+        self.regularizes = False
+        # Where the environment is now: amid a roll-out the algorithm's own last observation is one step behind.
+        self.last_observations: VecEnvObs | None = None
+        self.last_dones = np.ones(self.num_envs, dtype=bool)
+
+    def set_costs(self, kl_cost: th.Tensor, entropy_cost: th.Tensor) -> None:
+        """
+        :param kl_cost: c_KL of each task, shape (n_tasks,)
+        :param entropy_cost: c_Ent of each task, shape (n_tasks,)
+        """
+        self.kl_cost, self.entropy_cost = kl_cost.numpy()[self.tasks], entropy_cost.numpy()[self.tasks]
+        self.regularizes = bool(self.kl_cost.any() or self.entropy_cost.any())
+
+    def reset(self) -> VecEnvObs:
+        """
+        :return: First observations of all sub-environments
+        """
+        self.last_observations = self.venv.reset()
+        self.last_dones = np.ones(self.num_envs, dtype=bool)
+        return self.last_observations
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """
+        :return: As :class:`VecEnv`, with regularised rewards
+        :raises ValueError: If a task's own reward is NaN or infinite
+        """
+        observations, rewards, dones, infos = self.venv.step_wait()
+        self._check_finite(rewards)
+        for info, reward in zip(infos, rewards, strict=True):
+            info["task_reward"] = reward
+        self.last_observations, self.last_dones = observations, dones
+        # SubprocVecEnv gives float64, DummyVecEnv float32: the roll-out is the same under both.
+        return observations, rewards.astype(np.float32) + self._regularizers(), dones, infos
+
+    def _regularizers(self) -> np.ndarray:
+        if not self.regularizes:
+            return np.zeros(self.num_envs, dtype=np.float32)
+        assert self.policy is not None and self.policy.last_step is not None
+        step = self.policy.last_step
+        task_log_prob = step.task_log_prob.cpu().numpy()
+        distilled_log_prob = np.zeros_like(task_log_prob)
+        if step.distilled_log_policy is not None:
+            log_policy, actions = step.distilled_log_policy.cpu().numpy(), step.actions.cpu().numpy()
+            distilled_log_prob = log_policy[self._rows, actions]
+        return objective.regularizer(distilled_log_prob, task_log_prob, self.kl_cost, self.entropy_cost)
+
+    def _check_finite(self, rewards: np.ndarray) -> None:
+        if np.isfinite(rewards).all():
+            return
+        index = int(np.flatnonzero(~np.isfinite(rewards))[0])
+        raise UsageError(
+            f"Task '{self.task_names[self.tasks[index]]}' gave the reward {rewards[index]} in sub-environment {index}; "
+            "expected a finite number. Check the task's reward function (a division by zero, a logarithm of zero)."
+        )

@@ -1,0 +1,1 @@
+"""Tasks side by side in one vectorised environment."""

@@ -1,0 +1,1 @@
+"""The mathematics, on tensors: the paper's equations, costs and the tabular form."""

@@ -1,0 +1,1 @@
+"""Networks of n tasks as one, and networks that remember."""

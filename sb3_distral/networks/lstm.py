@@ -1,0 +1,163 @@
+"""The paper's column: what it sees through, its LSTM and its read-outs."""
+
+from typing import Any
+
+import torch as th
+from gymnasium import spaces
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, FlattenExtractor
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from torch import nn
+
+from sb3_distral.errors import UsageError
+from sb3_distral.networks.columns import select_rows
+from sb3_distral.networks.memory import State, run_episodes
+
+# Rows that pass the features extractor together: the images of a whole roll-out do not fit into caches.
+CHUNK = 64
+
+# Arguments of sb3-contrib's policy that a column owns.
+OWNED = ("shared_lstm", "enable_critic_lstm", "share_features_extractor", "lstm_kwargs")
+
+
+class ImageFeatures(BaseFeaturesExtractor):
+    """
+    What the paper's agent sees through (appendix B.2): two convolutions and a layer of 256 units.
+
+    :param observation_space: Space of images, channel first
+    :param features_dim: Number of features
+    """
+
+    def __init__(self, observation_space: spaces.Box, features_dim: int = 256):
+        super().__init__(observation_space, features_dim)
+        convolutions = nn.Sequential(
+            nn.Conv2d(observation_space.shape[0], 16, kernel_size=8, stride=4),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, kernel_size=4, stride=2),
+            nn.ReLU(),
+            nn.Flatten(),
+        )
+        with th.no_grad():
+            n_flat = convolutions(th.zeros(1, *observation_space.shape)).shape[1]
+        self.layers = nn.Sequential(convolutions, nn.Linear(n_flat, features_dim), nn.ReLU())
+
+    def forward(self, observations: th.Tensor) -> th.Tensor:
+        """
+        :param observations: Images with values from 0 to 1, shape (batch, channels, height, width)
+        :return: Features, shape (batch, features_dim)
+        """
+        features: th.Tensor = self.layers(observations)
+        return features
+
+
+class CombinedFeatures(CombinedExtractor):
+    """
+    Features of Dict observations: images through :class:`ImageFeatures`, all else as it is.
+
+    :param observation_space: Space of the observations
+    :param cnn_output_dim: Number of features of each image
+    """
+
+    def __init__(self, observation_space: spaces.Dict, cnn_output_dim: int = 256):
+        super().__init__(observation_space, cnn_output_dim)
+        for key, space in observation_space.spaces.items():
+            if is_image_space(space):
+                self.extractors[key] = ImageFeatures(space, cnn_output_dim)  # type: ignore[arg-type]
+
+
+class LstmColumn(RecurrentActorCriticPolicy):
+    """
+    The paper's column: features, an LSTM, and policy and value read linearly from it.
+
+    sb3-contrib's recurrent policy with one LSTM for both. Under ``DistralA2C`` the value's gradient reaches it.
+
+    :param observation_space: Plain observation space
+    :param action_space: Discrete action space
+    :param lr_schedule: Learning rate schedule
+    :param net_arch: Layers between LSTM and read-outs, none by default
+    :param features_extractor_class: Features extractor; by default images pass :class:`ImageFeatures`
+    :param lstm_hidden_size: Units of each layer of the LSTM
+    :param n_lstm_layers: Layers of the LSTM
+    :param policy_arguments: All others of :class:`RecurrentActorCriticPolicy`
+    :raises ValueError: If an argument is given that this column owns
+    """
+
+    default_features: type[BaseFeaturesExtractor] = FlattenExtractor
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Schedule,
+        net_arch: list[int] | dict[str, list[int]] | None = None,
+        features_extractor_class: type[BaseFeaturesExtractor] | None = None,
+        lstm_hidden_size: int = 256,
+        n_lstm_layers: int = 1,
+        **policy_arguments: Any,
+    ):
+        owned = sorted(set(OWNED) & set(policy_arguments))
+        if owned:
+            raise UsageError(
+                f"policy_kwargs holds {owned}, but a column has one LSTM of PyTorch's plain form, from which both "
+                "policy and value are read. Leave them out; lstm_hidden_size and n_lstm_layers may be given."
+            )
+        super().__init__(
+            observation_space,
+            action_space,
+            lr_schedule,
+            net_arch=[] if net_arch is None else net_arch,
+            features_extractor_class=features_extractor_class or self.default_features,
+            lstm_hidden_size=lstm_hidden_size,
+            n_lstm_layers=n_lstm_layers,
+            shared_lstm=True,
+            enable_critic_lstm=False,
+            **policy_arguments,
+        )
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        # sb3-contrib forgets these, so that a policy saved alone comes back with the default sizes.
+        sizes = {"lstm_hidden_size": self.lstm_actor.hidden_size, "n_lstm_layers": self.lstm_actor.num_layers}
+        return {**super()._get_constructor_parameters(), **sizes}
+
+
+class LstmCnnColumn(LstmColumn):
+    """:class:`LstmColumn` for images."""
+
+    default_features = ImageFeatures
+
+
+class LstmMultiInputColumn(LstmColumn):
+    """:class:`LstmColumn` for Dict observations."""
+
+    default_features = CombinedFeatures
+
+
+def evaluate_column(
+    column: RecurrentActorCriticPolicy, observations: PyTorchObs, state: State, episode_starts: th.Tensor
+) -> tuple[th.Tensor, th.Tensor, State]:
+    """
+    Run a column over sequences; unlike in sb3-contrib's shared LSTM, gradients of the value go all the way.
+
+    :param column: A column
+    :param observations: A batch of plain observations, one sequence after the other
+    :param state: State of its LSTM before the batch
+    :param episode_starts: 1 where a row is the first of its episode, shape (batch,)
+    :return: log π(·|s), shape (batch, n_actions), V(s), shape (batch, 1), and the state after the batch
+    """
+    features = extract_features(column, observations, len(episode_starts))
+    latent, state = run_episodes(column.lstm_actor, features, state, episode_starts)
+    actor, critic = column.mlp_extractor(latent)
+    return th.log_softmax(column.action_net(actor), dim=-1), column.value_net(critic), state
+
+
+def extract_features(column: RecurrentActorCriticPolicy, observations: PyTorchObs, n_rows: int) -> th.Tensor:
+    """
+    :param column: A column
+    :param observations: A batch of plain observations
+    :param n_rows: Its number of rows
+    :return: Their features, shape (n_rows, features_dim)
+    """
+    chunks = [slice(first, first + CHUNK) for first in range(0, n_rows, CHUNK)]
+    features: Any = [column.extract_features(select_rows(observations, rows)) for rows in chunks]
+    return th.cat(features)

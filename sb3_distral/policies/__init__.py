@@ -1,0 +1,16 @@
+"""One distilled column and n task columns as a Stable-Baselines3 policy."""
+
+from sb3_distral.policies.feedforward import CnnPolicy, DistralPolicy, MlpPolicy, MultiInputPolicy, TaskPolicy
+from sb3_distral.policies.recurrent import CnnLstmPolicy, MlpLstmPolicy, MultiInputLstmPolicy, RecurrentDistralPolicy
+
+__all__ = [
+    "CnnLstmPolicy",
+    "CnnPolicy",
+    "DistralPolicy",
+    "MlpLstmPolicy",
+    "MlpPolicy",
+    "MultiInputLstmPolicy",
+    "MultiInputPolicy",
+    "RecurrentDistralPolicy",
+    "TaskPolicy",
+]

@@ -1,0 +1,199 @@
+"""The policies of Distral with LSTM columns, on sb3-contrib's protocol for states."""
+
+from typing import Any, ClassVar
+
+import torch as th
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
+from sb3_contrib.common.recurrent.type_aliases import RNNStates
+from stable_baselines3.common.distributions import CategoricalDistribution
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.type_aliases import PyTorchObs
+
+from sb3_distral.method import objective
+from sb3_distral.networks.columns import TaskColumns
+from sb3_distral.networks.lstm import LstmCnnColumn, LstmColumn, LstmMultiInputColumn, evaluate_column
+from sb3_distral.networks.lstm_columns import RecurrentTaskColumns
+from sb3_distral.networks.memory import Memory, State
+from sb3_distral.policies.feedforward import DistralPolicy, TaskPolicy, categorical
+
+
+class RecurrentTaskPolicy(TaskPolicy):
+    """
+    The two-column recurrent policy of one task, on plain observations.
+
+    Its state holds that of π0's LSTM, then that of the task's.
+    """
+
+    distilled_policy: LstmColumn
+    task_column: LstmColumn
+    predict = RecurrentActorCriticPolicy.predict
+
+    @property
+    def lstm_hidden_state_shape(self) -> tuple[int, int, int]:
+        """Shape of the state of one sub-environment, (n_layers of both columns, 1, hidden_size)."""
+        layers, _, size = self.distilled_policy.lstm_hidden_state_shape
+        return 2 * layers, 1, size
+
+    def get_distribution(  # type: ignore[override]
+        self, obs: PyTorchObs, lstm_states: State, episode_starts: th.Tensor
+    ) -> tuple[CategoricalDistribution, State]:
+        """
+        :param obs: A batch of plain observations
+        :param lstm_states: States before it
+        :param episode_starts: 1 where a row is the first of its episode
+        :return: The action distribution and the states after the batch
+        """
+        memory = Memory.of(lstm_states, episode_starts, self.distilled_policy.lstm_actor.num_layers)
+        distilled, _, memory.distilled = evaluate_column(self.distilled_policy, obs, memory.distilled, episode_starts)
+        task, _, memory.task = evaluate_column(self.task_column, obs, memory.task, episode_starts)
+        weight = th.as_tensor(self.distilled_weight)
+        return categorical(objective.task_log_policy(distilled, task, weight)), memory.state
+
+    def predict_values(self, obs: PyTorchObs, lstm_states: State, episode_starts: th.Tensor) -> th.Tensor:  # type: ignore[override]
+        """
+        :param obs: A batch of plain observations
+        :param lstm_states: States before it
+        :param episode_starts: 1 where a row is the first of its episode
+        :return: The task's value of each, regularised returns included, shape (batch, 1)
+        """
+        memory = Memory.of(lstm_states, episode_starts, self.distilled_policy.lstm_actor.num_layers)
+        return evaluate_column(self.task_column, obs, memory.task, episode_starts)[1]
+
+    def _predict(  # type: ignore[override]
+        self, observation: PyTorchObs, lstm_states: State, episode_starts: th.Tensor, deterministic: bool = False
+    ) -> tuple[th.Tensor, State]:
+        distribution, lstm_states = self.get_distribution(observation, lstm_states, episode_starts)
+        return distribution.get_actions(deterministic=deterministic), lstm_states
+
+
+class RecurrentDistralPolicy(DistralPolicy):
+    """
+    :class:`~sb3_distral.policies.DistralPolicy` whose columns remember: one LSTM each, from which policy and value are
+    read.
+
+    States have sb3-contrib's form, (n_layers, n_sequences, hidden_size) for hidden and cell states; the layers of π0
+    come first, those of the rows' tasks after them. Arguments are those of :class:`DistralPolicy`; ``column_kwargs``
+    are those of :class:`~sb3_distral.networks.lstm_columns.LstmColumn`.
+    """
+
+    is_recurrent: ClassVar[bool] = True
+    column_class: ClassVar[type[ActorCriticPolicy]] = LstmColumn
+    task_columns_class: ClassVar[type[TaskColumns]] = RecurrentTaskColumns
+    task_policy_class: ClassVar[type[TaskPolicy]] = RecurrentTaskPolicy
+    distilled_policy: LstmColumn
+    task_columns: RecurrentTaskColumns | None
+    #: States after the last forward pass
+    last_state: State
+
+    @property
+    def lstm_hidden_state_shape(self) -> tuple[int, int, int]:
+        """Shape of the state of one sub-environment, (n_layers of all its columns, 1, hidden_size)."""
+        layers, _, size = self.distilled_policy.lstm_hidden_state_shape
+        return (layers if self.task_columns is None else 2 * layers), 1, size
+
+    def memory(self, lstm_states: State, episode_starts: th.Tensor) -> Memory:
+        """
+        :param lstm_states: States before a batch
+        :param episode_starts: 1 where a row of it is the first of its episode
+        :return: What the columns remember
+        """
+        return Memory.of(lstm_states, episode_starts, self.distilled_policy.lstm_actor.num_layers)
+
+    def evaluate_distilled(self, plain: PyTorchObs, memory: Any = None) -> tuple[th.Tensor, th.Tensor]:
+        """
+        :param plain: A batch of plain observations
+        :param memory: What the columns remember
+        :return: log π0(·|s), shape (batch, n_actions), and V0(s), shape (batch, 1)
+        """
+        evaluation = evaluate_column(self.distilled_policy, plain, memory.distilled, memory.episode_starts)
+        log_policy, values, memory.distilled = evaluation
+        return log_policy, values
+
+    def distilled_log_policy(self, plain: PyTorchObs, memory: Any = None) -> th.Tensor:
+        """
+        :param plain: A batch of plain observations
+        :param memory: What the columns remember
+        :return: log π0(·|s), shape (batch, n_actions)
+        """
+        return self.evaluate_distilled(plain, memory)[0]
+
+    def _evaluate_task_columns(self, plain: Any, tasks: th.Tensor, memory: Any) -> tuple[th.Tensor, th.Tensor]:
+        assert self.task_columns is not None
+        return self.task_columns.run(plain, tasks, memory)
+
+    def forward(  # type: ignore[override]
+        self, obs: dict[str, th.Tensor], lstm_states: RNNStates, episode_starts: th.Tensor, deterministic: bool = False
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor, RNNStates]:
+        """
+        Choose actions, as :class:`RecurrentActorCriticPolicy` does, and keep the outputs in ``last_step``.
+
+        :param obs: A batch of observations with a task
+        :param lstm_states: States before it; actor and critic have the same
+        :param episode_starts: 1 where a row is the first of its episode
+        :param deterministic: Whether to take the likeliest action
+        :return: Actions (batch,), values (batch, 1), log-probabilities of the actions (batch,) and the states after it
+        """
+        memory = self.memory(lstm_states.pi, episode_starts)  # type: ignore[arg-type]
+        actions, values, log_prob = self._act(obs, deterministic, memory)
+        self.last_state = memory.state
+        return actions, values, log_prob, RNNStates(self.last_state, self.last_state)
+
+    def get_distribution(  # type: ignore[override]
+        self, obs: dict[str, th.Tensor], lstm_states: State, episode_starts: th.Tensor
+    ) -> tuple[CategoricalDistribution, State]:
+        """
+        :param obs: A batch of observations with a task
+        :param lstm_states: States before it
+        :param episode_starts: 1 where a row is the first of its episode
+        :return: The action distributions of the rows' tasks and the states after the batch
+        """
+        memory = self.memory(lstm_states, episode_starts)
+        return categorical(self.evaluate_policies(obs, False, memory=memory)[0]), memory.state
+
+    def predict_values(self, obs: dict[str, th.Tensor], lstm_states: State, episode_starts: th.Tensor) -> th.Tensor:  # type: ignore[override]
+        """
+        :param obs: A batch of observations with a task
+        :param lstm_states: States before it
+        :param episode_starts: 1 where a row is the first of its episode
+        :return: Vi(s) of the rows' tasks, shape (batch, 1)
+        """
+        plain, tasks = self.split(obs)
+        memory = self.memory(lstm_states, episode_starts)
+        if self.task_columns is None:
+            return self.evaluate_distilled(plain, memory)[1]
+        return self.task_columns.run(plain, tasks, memory)[1]
+
+    def _predict_task(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        return RecurrentActorCriticPolicy.predict(self, *args, **kwargs)  # type: ignore[arg-type]
+
+    def _predict(  # type: ignore[override]
+        self,
+        observation: dict[str, th.Tensor],
+        lstm_states: State,
+        episode_starts: th.Tensor,
+        deterministic: bool = False,
+    ) -> tuple[th.Tensor, State]:
+        distribution, lstm_states = self.get_distribution(observation, lstm_states, episode_starts)
+        return distribution.get_actions(deterministic=deterministic), lstm_states
+
+
+MlpLstmPolicy = RecurrentDistralPolicy
+
+
+class CnnLstmPolicy(RecurrentDistralPolicy):
+    """:class:`RecurrentDistralPolicy` with the paper's convolutional columns, for images."""
+
+    column_class = LstmCnnColumn
+
+
+class MultiInputLstmPolicy(RecurrentDistralPolicy):
+    """:class:`RecurrentDistralPolicy` for Dict observations: images as in the paper, all else beside their features."""
+
+    column_class = LstmMultiInputColumn
+
+
+RECURRENT_POLICY_ALIASES: dict[str, type[BasePolicy]] = {
+    "MlpLstmPolicy": MlpLstmPolicy,
+    "CnnLstmPolicy": CnnLstmPolicy,
+    "MultiInputLstmPolicy": MultiInputLstmPolicy,
+}

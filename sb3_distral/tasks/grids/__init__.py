@@ -1,0 +1,1 @@
+"""Suites of grid worlds as array programs."""

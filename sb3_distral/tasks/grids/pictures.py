@@ -1,0 +1,64 @@
+"""Pictures of mazes made of layers: shapes drawn into cells."""
+
+import numpy as np
+import numpy.typing as npt
+
+from sb3_distral.tasks.batched import Array
+from sb3_distral.tasks.grids.grids import AGENT_COLOUR, CELL_PIXELS, FLOOR_COLOUR, GOAL_COLOUR, WALL_COLOUR
+from sb3_distral.tasks.grids.layered import TRAIL, WALL, WIDTH
+
+__all__ = ["AGENT_COLOUR", "GOAL_COLOUR", "draw", "draw_floor", "finish"]
+
+Colour = tuple[int, int, int]
+
+DOOR_COLOUR, START_COLOUR, REWARD_COLOUR, TRAIL_COLOUR = (150, 90, 40), (50, 110, 210), (240, 190, 40), (235, 185, 175)
+CHASER_COLOUR, FLEER_COLOUR, PATROL_COLOUR = (120, 40, 150), (50, 160, 220), (60, 140, 80)
+LOW_COLOUR, NOTCH_COLOUR = (135, 140, 150), (60, 10, 10)
+
+_OFFSETS = np.abs(np.arange(CELL_PIXELS) - (CELL_PIXELS - 1) / 2) / CELL_PIXELS
+_ROUND, _SQUARE = np.hypot(_OFFSETS[:, None], _OFFSETS), np.maximum(_OFFSETS[:, None], _OFFSETS)
+
+#: Shapes, ``bool``, shape ``(CELL_PIXELS, CELL_PIXELS)``.
+DISC, SMALL_DISC, SQUARE, DIAMOND = _ROUND <= 0.36, _ROUND <= 0.2, _SQUARE <= 0.42, _OFFSETS[:, None] + _OFFSETS <= 0.42
+FRAME = (_SQUARE > 0.32) & (_SQUARE <= 0.44)
+BARS = (np.indices(DISC.shape).sum(axis=0) % 8 < 4) & (_SQUARE <= 0.44)
+#: A notch at the edge of the cell that an agent faces, by move.
+_NOTCH = (_OFFSETS <= 0.12) & (np.arange(CELL_PIXELS)[:, None] < CELL_PIXELS // 3)
+NOTCHES = np.stack([np.rot90(_NOTCH, turns) for turns in (0, 2, 1, 3)])
+
+
+def draw_floor(layers: Array) -> npt.NDArray[np.uint8]:
+    """
+    Draw walls, floor and footprints.
+
+    :param layers: layers of one maze, shape ``(n_layers, WIDTH ** 2)``
+    :return: picture of the maze and the ring around it, ``uint8``
+    """
+    trail = layers[TRAIL, :, None]
+    floor = (1.0 - trail) * FLOOR_COLOUR + trail * TRAIL_COLOUR
+    colours = np.where(layers[WALL, :, None] > 0.0, WALL_COLOUR, floor).astype(np.uint8).reshape(WIDTH, WIDTH, 3)
+    return colours.repeat(CELL_PIXELS, axis=0).repeat(CELL_PIXELS, axis=1)
+
+
+def draw(picture: npt.NDArray[np.uint8], cells: Array, shape: Array, colour: Colour) -> None:
+    """
+    Draw a shape into cells.
+
+    :param picture: as :func:`draw_floor` returns; changed in place
+    :param cells: the cells
+    :param shape: ``bool``, shape ``(CELL_PIXELS, CELL_PIXELS)``
+    :param colour: red, green and blue, from 0 to 255
+    """
+    for cell in np.atleast_1d(cells):
+        top, left = (cell // WIDTH) * CELL_PIXELS, (cell % WIDTH) * CELL_PIXELS
+        picture[top : top + CELL_PIXELS, left : left + CELL_PIXELS][shape] = colour
+
+
+def finish(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """
+    Cut off the ring around the maze.
+
+    :param picture: as :func:`draw_floor` returns
+    :return: shape ``(CELL_PIXELS * SIZE, CELL_PIXELS * SIZE, 3)``
+    """
+    return picture[CELL_PIXELS:-CELL_PIXELS, CELL_PIXELS:-CELL_PIXELS].copy()
