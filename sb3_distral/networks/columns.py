@@ -4,6 +4,7 @@ A loop over eight small networks spends its time in overhead; here the linear la
 product. Features extractors with parameters (convolutions) stay a loop over tasks, which is faster for images on a CPU.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from copy import deepcopy
 from itertools import accumulate, pairwise
@@ -14,6 +15,9 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.preprocessing import preprocess_obs
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import nn
+
+#: Layouts of batches that are kept, the latest of different numbers of rows
+N_LAYOUTS = 4
 
 # Activations that give the same on any shape.
 ELEMENTWISE = (nn.Tanh, nn.ReLU, nn.ELU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Sigmoid)
@@ -120,6 +124,27 @@ class StackedLinear(nn.Module):
         :return: Shape (n_networks, n_rows, out_features)
         """
         return th.baddbmm(self.bias, rows, self.weight)
+
+
+class StackedRow(nn.Module):
+    """
+    A vector of each of several networks, which is the same in all of its rows.
+
+    :param vectors: One vector a network, of equal length
+    """
+
+    def __init__(self, vectors: Sequence[th.Tensor]):
+        super().__init__()
+        self.vector = nn.Parameter(th.stack([vector.detach() for vector in vectors]).unsqueeze(1))
+
+    def forward(self, rows: th.Tensor) -> th.Tensor:
+        """
+        Append each network's vector to its rows.
+
+        :param rows: Shape (n_networks, n_rows, features)
+        :return: Shape (n_networks, n_rows, features + length of a vector)
+        """
+        return th.cat([rows, self.vector.expand(-1, rows.shape[1], -1)], dim=2)
 
 
 class SharedModule(nn.Module):
@@ -252,16 +277,18 @@ class TaskColumns(nn.Module):
         self.actors = stack_modules(actors + critics if self.paired else actors)
         self.critics = nn.Identity() if self.paired else stack_modules(critics)
         self.action_net = stack_modules([column.action_net for column in columns])
+        log_stds = [getattr(column, "log_std", None) for column in columns]
+        # Of normal distributions whose standard deviations are free parameters.
+        self.log_std = None if log_stds[0] is None else StackedRow(log_stds)  # type: ignore[arg-type]
         self.value_net = stack_modules([column.value_net for column in columns])
         self._sort_parameters()
-        # By number of rows: steps, updates and single rows take turns.
-        self._layouts: dict[int, TaskLayout] = {}
+        self._layouts: OrderedDict[int, TaskLayout] = OrderedDict()
 
     def forward(self, observations: PyTorchObs, tasks: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
         """
         :param observations: Plain observations, rows of any tasks in any order
         :param tasks: Task of each row, shape (batch,)
-        :return: Logits f, shape (batch, n_actions), and values, shape (batch, 1)
+        :return: Outputs f about the policies, shape (batch, n_parameters), and values, shape (batch, 1)
         """
         layout = self._layout(tasks)
         features = layout.pad(self.features_extractor(observations, layout))
@@ -276,7 +303,10 @@ class TaskColumns(nn.Module):
             actor, critic = self.actors(features.repeat(2, 1, 1)).split(self.n_tasks)
         else:
             actor, critic = self.actors(features), self.critics(value_features)
-        return layout.unpad(self.action_net(actor)), layout.unpad(self.value_net(critic))
+        outputs = self.action_net(actor)
+        if self.log_std is not None:
+            outputs = self.log_std(outputs)
+        return layout.unpad(outputs), layout.unpad(self.value_net(critic))
 
     def values(self, observations: PyTorchObs, tasks: th.Tensor) -> th.Tensor:
         """
@@ -290,10 +320,12 @@ class TaskColumns(nn.Module):
         return layout.unpad(self.value_net(critic))
 
     def _layout(self, tasks: th.Tensor) -> TaskLayout:
-        # The steps of a roll-out have the same rows, and so have its updates.
+        # Steps, minibatches and single rows take turns, and the rows of each kind mostly belong to the same tasks.
         layout = self._layouts.get(len(tasks))
         if layout is None or layout.tasks.device != tasks.device or not th.equal(tasks, layout.tasks):
             layout = self._layouts[len(tasks)] = TaskLayout.of(tasks.clone(), self.n_tasks)
+            if len(self._layouts) > N_LAYOUTS:
+                self._layouts.popitem(last=False)
         return layout
 
     def copy_column(self, task: int, column: ActorCriticPolicy) -> None:
@@ -310,6 +342,8 @@ class TaskColumns(nn.Module):
         copy_parameters(critics, critic, column.mlp_extractor.value_net)
         copy_parameters(self.action_net, task, column.action_net)
         copy_parameters(self.value_net, task, column.value_net)
+        if self.log_std is not None:
+            column.log_std.data.copy_(self.log_std.vector.data[task, 0])
 
     def clip_grad_norm_(self, max_norm: float) -> None:
         """
@@ -343,8 +377,9 @@ class TaskColumns(nn.Module):
         self._stacked: dict[int, list[nn.Parameter]] = {}
         self._separate: list[tuple[int, nn.Parameter]] = []
         for module in self.modules():
-            if isinstance(module, StackedLinear):
-                self._stacked.setdefault(len(module.weight), []).extend(module.parameters())
+            if isinstance(module, (StackedLinear, StackedRow)):
+                parameters = list(module.parameters())
+                self._stacked.setdefault(len(parameters[0]), []).extend(parameters)
             elif isinstance(module, SeparateModules):
                 for index, own in enumerate(module):
                     self._separate += [(index % self.n_tasks, parameter) for parameter in own.parameters()]
