@@ -7,7 +7,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.type_aliases import MaybeCallback
 from typing_extensions import override
 
-from sb3_distral.algorithms.base import Batch, DistralAlgorithm
+from sb3_distral.algorithms.base import DistralAlgorithm
+from sb3_distral.algorithms.update import Batch
 from sb3_distral.errors import UsageError
 from sb3_distral.method import objective
 
@@ -30,8 +31,8 @@ class DistralPPO(DistralAlgorithm, PPO):
         if self.normalize_advantage and self.batch_size < 2 * self.n_tasks:
             raise UsageError(
                 f"batch_size={self.batch_size} was given with {self.n_tasks} tasks, each of whose advantages are "
-                f"normalised: a minibatch needs at least two rows of each. Give batch_size={2 * self.n_tasks} or more, or "
-                "normalize_advantage=False."
+                "normalised: a minibatch needs at least two rows of each. "
+                f"Give batch_size={2 * self.n_tasks} or more, or normalize_advantage=False."
             )
         super()._setup_model()
 

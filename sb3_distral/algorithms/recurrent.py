@@ -31,7 +31,7 @@ class RecurrentDistralAlgorithm(DistralAlgorithm):
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = RECURRENT_POLICY_ALIASES
     own_rollout_buffer_class: ClassVar[type[RolloutBuffer]] = RecurrentTaskRolloutBuffer
-    policy: RecurrentDistralPolicy
+    policy: RecurrentDistralPolicy  # type: ignore[assignment]
     rollout_buffer: RecurrentTaskRolloutBuffer
 
     @override

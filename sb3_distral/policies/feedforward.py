@@ -15,43 +15,11 @@ from sb3_distral.envs.task_id import MASK_KEY, TASK_KEY, plain_observation, plai
 from sb3_distral.errors import UsageError
 from sb3_distral.method.families import make_family
 from sb3_distral.networks.columns import TaskColumns
-from sb3_distral.networks.heads import (
-    CnnColumn,
-    Column,
-    Maskable,
-    MultiInputColumn,
-    distribution_of,
-    read_out,
-)
+from sb3_distral.networks.distributions import distribution_of
+from sb3_distral.networks.heads import CnnColumn, Column, MultiInputColumn, evaluate_actor, evaluate_column
+from sb3_distral.policies.task_policy import TaskPolicy
 
 Architecture = Literal["shared", "one_column", "two_columns"]
-
-
-def evaluate_column(column: ActorCriticPolicy, observations: PyTorchObs) -> tuple[th.Tensor, th.Tensor]:
-    """
-    Evaluate policy and value of a column, of which π0 is one.
-
-    :param column: A column
-    :param observations: A batch of plain observations
-    :return: Outputs about the policy, h of (6), shape (batch, n_parameters), and V(s), shape (batch, 1)
-    """
-    if not column.share_features_extractor:
-        return evaluate_actor(column, observations), column.predict_values(observations)
-    actor, critic = column.mlp_extractor(column.extract_features(observations))
-    return read_out(column, actor), column.value_net(critic)
-
-
-def evaluate_actor(column: ActorCriticPolicy, observations: PyTorchObs) -> th.Tensor:
-    """
-    Evaluate the policy of a column alone.
-
-    :param column: A column
-    :param observations: A batch of plain observations
-    :return: Outputs about the policy, shape (batch, n_parameters)
-    """
-    # The steps of ActorCriticPolicy.get_distribution, without its distribution object.
-    features = BasePolicy.extract_features(column, observations, column.pi_features_extractor)
-    return read_out(column, column.mlp_extractor.forward_actor(features))
 
 
 class Evaluation(NamedTuple):
@@ -84,80 +52,6 @@ class ActionStep(NamedTuple):
     actions: th.Tensor
     task_log_prob: th.Tensor
     distilled_log_prob: th.Tensor | None
-
-
-class TaskPolicy(Maskable, BasePolicy):
-    """
-    The two-column policy of one task, πi ∝ π0^α exp(f) (8), on plain observations.
-
-    :param observation_space: Plain observation space
-    :param action_space: Action space
-    :param column_class: Class of both columns
-    :param column_kwargs: Arguments of both columns, as ``policy_kwargs``
-    :param distilled_weight: Weight α of π0
-    """
-
-    def __init__(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Space[Any],
-        column_class: type[ActorCriticPolicy],
-        column_kwargs: dict[str, Any],
-        distilled_weight: float,
-    ):
-        super().__init__(observation_space, action_space)
-        self.column_class, self.column_kwargs = column_class, column_kwargs
-        self.distilled_weight = distilled_weight
-        self.family = make_family(action_space, column_kwargs.get("state_dependent_std", False))
-        arguments: Any = (observation_space, action_space, self._dummy_schedule)
-        self.distilled_policy = column_class(*arguments, **column_kwargs)
-        self.task_column = column_class(*arguments, **column_kwargs)
-
-    def get_distribution(self, obs: PyTorchObs) -> Distribution:
-        """
-        Distribution of the actions in a batch of states.
-
-        :param obs: A batch of plain observations
-        :return: The action distribution
-        """
-        return self.combine(evaluate_actor(self.distilled_policy, obs), evaluate_actor(self.task_column, obs))
-
-    def combine(self, distilled: th.Tensor, task: th.Tensor) -> Distribution:
-        """
-        Distribution of the actions from the outputs of both columns, (8).
-
-        :param distilled: Outputs h of π0, shape (batch, n_parameters)
-        :param task: Outputs f of the task's column, shape (batch, n_parameters)
-        :return: The action distribution
-        """
-        weight = th.as_tensor(self.distilled_weight)
-        parameters = self.family.combine(self.family.canonical(distilled), task, weight)
-        if self.action_mask is not None:
-            parameters = self.family.restrict(parameters, self.action_mask)
-        return distribution_of(parameters, self.action_space)
-
-    def predict_values(self, obs: PyTorchObs) -> th.Tensor:
-        """
-        Value of a batch of states in the task, regularised returns included.
-
-        :param obs: A batch of plain observations
-        :return: Vi(s), shape (batch, 1)
-        """
-        return self.task_column.predict_values(obs)
-
-    @override
-    def predict(self, *args: Any, action_masks: Any = None, **kwargs: Any) -> tuple[Any, Any]:
-        with self.masked(action_masks):
-            return super().predict(*args, **kwargs)
-
-    @override
-    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
-        return self.get_distribution(observation).get_actions(deterministic=deterministic)
-
-    @override
-    def _get_constructor_parameters(self) -> dict[str, Any]:
-        names = ("observation_space", "action_space", "column_class", "column_kwargs", "distilled_weight")
-        return {name: getattr(self, name) for name in names}
 
 
 class DistralPolicy(BasePolicy):
@@ -312,7 +206,7 @@ class DistralPolicy(BasePolicy):
         mask = self.mask(obs)
         if self.task_columns is None:
             parameters, values = self.evaluate_distilled(plain, memory, mask)
-            return Evaluation(tasks, parameters, parameters, values, values)
+            return Evaluation(tasks, parameters, parameters, values)
         outputs, values = self._evaluate_task_columns(plain, tasks, memory)
         prior = distilled_value = None
         if distilled or distilled_values or self.architecture == "two_columns":

@@ -11,11 +11,12 @@ from stable_baselines3.common.type_aliases import PyTorchObs
 from typing_extensions import override
 
 from sb3_distral.networks.columns import TaskColumns
-from sb3_distral.networks.heads import distribution_of
+from sb3_distral.networks.distributions import distribution_of
 from sb3_distral.networks.lstm import LstmCnnColumn, LstmColumn, LstmMultiInputColumn, evaluate_column
 from sb3_distral.networks.lstm_columns import RecurrentTaskColumns
 from sb3_distral.networks.memory import Memory, State
-from sb3_distral.policies.feedforward import DistralPolicy, TaskPolicy
+from sb3_distral.policies.feedforward import DistralPolicy
+from sb3_distral.policies.task_policy import TaskPolicy
 
 
 class RecurrentTaskPolicy(TaskPolicy):
