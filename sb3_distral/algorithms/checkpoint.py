@@ -7,6 +7,7 @@ import numpy as np
 import torch as th
 from stable_baselines3.common.callbacks import CheckpointCallback
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, VecNormalize, VecTransposeImage
+from typing_extensions import override
 
 from sb3_distral.envs.task_vec_env import TaskVecEnv
 from sb3_distral.errors import UsageError
@@ -93,9 +94,11 @@ class RolloutCheckpointCallback(CheckpointCallback):
         super().__init__(save_freq, save_path, name_prefix)
         self.last_save = 0
 
+    @override
     def _on_step(self) -> bool:
         return True
 
+    @override
     def _on_rollout_start(self) -> None:
         if self.n_calls - self.last_save >= self.save_freq:
             self.last_save = self.n_calls
