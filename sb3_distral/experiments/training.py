@@ -92,7 +92,7 @@ def check_timesteps(suite: str, timesteps: int, n_envs_per_task: int) -> None:
     :param n_envs_per_task: Sub-environments of each task
     :raises ValueError: If a sub-environment would not end one episode: there would be no learning curve
     """
-    length, n_envs = tasks.GRID_SUITES[suite].max_episode_steps, tasks.GRID_SUITES[suite].n_tasks * n_envs_per_task
+    length, n_envs = tasks.SUITES[suite].max_episode_steps, tasks.SUITES[suite].n_tasks * n_envs_per_task
     if timesteps < length * n_envs:
         raise ValueError(
             f"--timesteps is {timesteps}, expected at least {length * n_envs}: an episode of {length} steps in each of "

@@ -23,7 +23,7 @@ from sb3_distral.experiments.two_rooms_claims import (
     window,
 )
 from sb3_distral.files import atomic_write
-from sb3_distral.tasks.grids.grids import draw_grid
+from sb3_distral.tasks.grids.pictures import draw_grid
 from sb3_distral.tasks.grids.two_rooms import ACTIONS, CELLS, WALLS
 
 Array = npt.NDArray[Any]
