@@ -21,7 +21,7 @@ import sb3_distral.tasks
 from sb3_distral import DistilledPriorReward, DistralA2C, RecurrentDistralA2C, make_task_vec_env
 from sb3_distral.networks.lstm import LstmColumn, evaluate_column
 
-from .models import HIDDEN_SIZE, CueTask, cue_tasks, recurrent
+from recurrent_helpers import HIDDEN_SIZE, CueTask, cue_tasks, recurrent
 
 NO_COSTS = {"beta": float("inf"), "architecture": "one_column"}
 COSTS = {"alpha": 0.6, "beta": 4.0}

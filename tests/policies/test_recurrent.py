@@ -11,7 +11,7 @@ from sb3_distral import DistralA2C, RecurrentDistralA2C, make_task_vec_env
 from sb3_distral.algorithms.recurrent import RecurrentDistralPolicy
 from sb3_distral.policies.feedforward import DistralPolicy
 
-from .models import HIDDEN_SIZE, recurrent
+from recurrent_helpers import HIDDEN_SIZE, recurrent
 
 ARCHITECTURES = {
     "two_columns": {},

@@ -17,7 +17,7 @@ from sb3_distral.networks.lstm import (
 from sb3_distral.networks.lstm_columns import RecurrentTaskColumns
 from sb3_distral.networks.memory import Memory
 
-from .models import HIDDEN_SIZE, lstm_written_out, random_state
+from recurrent_helpers import HIDDEN_SIZE, lstm_written_out, random_state
 
 SPACE, ACTIONS = spaces.Box(-1.0, 1.0, (4,)), spaces.Discrete(N_ACTIONS)
 IMAGES = spaces.Box(0, 255, (3, 84, 84), np.uint8)
