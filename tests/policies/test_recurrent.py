@@ -8,8 +8,7 @@ from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from sb3_distral import DistralA2C, RecurrentDistralA2C, make_task_vec_env
-from sb3_distral.algorithms.recurrent import RecurrentDistralPolicy
-from sb3_distral.policies.feedforward import DistralPolicy
+from sb3_distral.policies import DistralPolicy, RecurrentDistralPolicy
 
 from recurrent_helpers import HIDDEN_SIZE, recurrent
 
@@ -104,7 +103,7 @@ def test_policies_are_saved_and_loaded_alone(model, tmp_path):
 
 
 def test_names_of_the_other_algorithms_policies_are_refused():
-    with pytest.raises(ValueError, match=r"'MlpPolicy' is unknown.*MlpLstmPolicy.*DistralA2C"):
+    with pytest.raises(ValueError, match=r"'MlpPolicy' is unknown.*MlpLstmPolicy.*recurrent algorithms"):
         RecurrentDistralA2C("MlpPolicy", table_tasks())
 
 
