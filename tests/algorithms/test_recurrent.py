@@ -12,6 +12,7 @@ from helpers import (
     table_task,
     table_tasks,
 )
+from recurrent_helpers import HIDDEN_SIZE, CueTask, cue_tasks, recurrent
 from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -20,8 +21,6 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 import sb3_distral.tasks
 from sb3_distral import DistilledPriorReward, DistralA2C, RecurrentDistralA2C, make_task_vec_env
 from sb3_distral.networks.lstm import LstmColumn, evaluate_column
-
-from recurrent_helpers import HIDDEN_SIZE, CueTask, cue_tasks, recurrent
 
 NO_COSTS = {"beta": float("inf"), "architecture": "one_column"}
 COSTS = {"alpha": 0.6, "beta": 4.0}

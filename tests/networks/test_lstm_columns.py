@@ -5,6 +5,7 @@ import pytest
 import torch as th
 from gymnasium import spaces
 from helpers import N_ACTIONS, copied_parameters, randomize
+from recurrent_helpers import HIDDEN_SIZE, lstm_written_out, random_state
 
 from sb3_distral.networks.lstm import (
     CombinedFeatures,
@@ -16,8 +17,6 @@ from sb3_distral.networks.lstm import (
 )
 from sb3_distral.networks.lstm_columns import RecurrentTaskColumns
 from sb3_distral.networks.memory import Memory
-
-from recurrent_helpers import HIDDEN_SIZE, lstm_written_out, random_state
 
 SPACE, ACTIONS = spaces.Box(-1.0, 1.0, (4,)), spaces.Discrete(N_ACTIONS)
 CONTINUOUS = spaces.Box(-1.0, 1.0, (2,))

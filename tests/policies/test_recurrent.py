@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 import torch as th
 from helpers import table_tasks
+from recurrent_helpers import HIDDEN_SIZE, recurrent
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from sb3_distral import DistralA2C, RecurrentDistralA2C, make_task_vec_env
 from sb3_distral.policies import DistralPolicy, RecurrentDistralPolicy
-
-from recurrent_helpers import HIDDEN_SIZE, recurrent
 
 ARCHITECTURES = {
     "two_columns": {},
