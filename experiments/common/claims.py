@@ -1,7 +1,8 @@
 """What a paper claims as data, and how it is judged: one number or several, all on one side of a bound."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -9,42 +10,20 @@ from experiments.common.bootstrap import Estimate
 
 Verdict = Literal["holds", "does not hold", "undecided"]
 ResultsT = TypeVar("ResultsT")
-ResultsOfNumber = TypeVar("ResultsOfNumber", contravariant=True)
-
-
-class Number(Protocol[ResultsOfNumber]):
-    """A number that can be measured."""
-
-    def estimate(self, results: ResultsOfNumber, n_comparisons: int = 1) -> Estimate:
-        """
-        Measure it.
-
-        :param results: Results of the study
-        :param n_comparisons: Intervals that are to hold together with 95 % (Bonferroni)
-        :return: The number with its interval
-        """
-
-    def cells(self, results: ResultsOfNumber) -> list[str]:
-        """
-        Say what number it is.
-
-        :param results: Results of the study
-        :return: What stands before the number in a table
-        """
+#: Measures a number of the results, in an interval so wide that so many hold together with 95 % (Bonferroni).
+Number = Callable[[ResultsT, int], Estimate]
 
 
 class Judged(NamedTuple):
     """
     What came out for one number of a claim.
 
-    :param number: The number
     :param estimate: What was measured
     :param verdict: Verdict on the number
     :param refutes: Whether it refutes the claim: chance alone brings up a number like this in a claim of so many
         numbers in 2.5 % of all studies
     """
 
-    number: Number[Any]
     estimate: Estimate
     verdict: Verdict
     refutes: bool
@@ -84,10 +63,8 @@ class Claim(Generic[ResultsT]):
         """
         judged = []
         for number in self.numbers:
-            estimate = number.estimate(results)
-            jointly = number.estimate(results, len(self.numbers)) if len(self.numbers) > 1 else estimate
-            refutes = self.verdict(jointly) == "does not hold"
-            judged.append(Judged(number, estimate, self.verdict(estimate), refutes))
+            estimate, jointly = (number(results, n_comparisons) for n_comparisons in (1, len(self.numbers)))
+            judged.append(Judged(estimate, self.verdict(estimate), self.verdict(jointly) == "does not hold"))
         return Judgement(self, judged)
 
     def verdict(self, estimate: Estimate) -> Verdict:
@@ -118,7 +95,7 @@ class Judgement(Generic[ResultsT]):
 
     @property
     def verdict(self) -> Verdict:
-        """ "holds" if every number does, "does not hold" if at least one refutes the claim, else "undecided"."""
+        """What is said of the claim: it holds if every number does, and does not if at least one refutes it."""
         if all(own.verdict == "holds" for own in self.judged):
             return "holds"
         return "does not hold" if any(own.refutes for own in self.judged) else "undecided"
@@ -129,18 +106,14 @@ class Judgement(Generic[ResultsT]):
         verdicts = [own.verdict for own in self.judged]
         return " / ".join(str(verdicts.count(name)) for name in ("holds", "does not hold", "undecided"))
 
-    def rows(self, results: ResultsT) -> list[list[str]]:
-        """
-        Print the numbers.
-
-        :param results: Results of the study
-        :return: For each number the cells of a table: what it is, its value, its interval, the verdict
-        """
-        unit, rows = self.claim.unit, []
-        for number, estimate, verdict, _ in self.judged:
-            numbers = [number_text(estimate.value, unit), interval_text(estimate, unit)]
-            rows.append([*number.cells(results), *numbers, verdict])
-        return rows
+    @property
+    def rows(self) -> list[list[str]]:
+        """For each number the cells of a table: its value, its interval, the verdict."""
+        unit = self.claim.unit
+        return [
+            [number_text(estimate.value, unit), interval_text(estimate, unit), verdict]
+            for estimate, verdict, _ in self.judged
+        ]
 
 
 def number_text(value: float, unit: str = ".2f") -> str:

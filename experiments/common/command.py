@@ -6,13 +6,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
 from experiments.common.runner import Work, run_study
 from experiments.common.study import Study
+from sb3_distral import ALGORITHMS
 from sb3_distral.errors import UsageError
+
+if TYPE_CHECKING:
+    Algorithm = str
+else:
+    #: An algorithm of Table 1, as an option.
+    Algorithm = tyro.extras.literal_type_from_choices(list(ALGORITHMS))
 
 #: Draws what there is of the study in the first folder into the second and says what it drew.
 Draw = Callable[[Path, Path], str]

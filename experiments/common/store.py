@@ -125,7 +125,7 @@ class Store:
         """
         content = {"run": asdict(run), "made_by": provenance(), **outcome}
         with atomic_write(self.run_path(run)) as beside:
-            text = json.dumps(content | {"checksum": checksum(content)}, separators=(",", ":"))
+            text = json.dumps(content | {"checksum": _checksum(content)}, separators=(",", ":"))
             beside.write_text(text + "\n", encoding="utf-8")
 
     def outcomes(self, study: Study[RunT]) -> Outcomes[RunT]:
@@ -135,10 +135,10 @@ class Store:
         :param study: The study
         :return: Its results and failures so far
         """
-        run_of = {_identity(asdict(run)): run for run in study.runs}
+        run_of = {_text(asdict(run)): run for run in study.runs}
         found: Outcomes[RunT] = Outcomes({}, {}, [], len(run_of))
         for path, content in self._contents():
-            run = run_of.get(_identity(content["run"])) if content else None
+            run = run_of.get(_text(content["run"])) if content else None
             if run is None:
                 found.damaged.append(path)
             elif "results" in content:
@@ -148,11 +148,11 @@ class Store:
         return found
 
     def _contents(self) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Content of the files of all runs; empty where a file is not as it was written."""
+        """Yield the file of each run and its content, which is empty where it is not as it was written."""
         for path in sorted((self.folder / RUNS).glob("*.json")):
             try:
                 content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-                is_whole = content.pop("checksum") == checksum(content)
+                is_whole = content.pop("checksum") == _checksum(content)
             except (AttributeError, KeyError, TypeError, ValueError):
                 is_whole = False
             yield path, content if is_whole else {}
@@ -192,15 +192,10 @@ def read_done(folder: Path, study: type[StudyT]) -> tuple[StudyT, Outcomes[Any]]
     return found, outcomes
 
 
-def checksum(content: dict[str, Any]) -> int:
-    """
-    Sum up the content of a file, so that damage is seen.
-
-    :param content: All of the content but the sum itself
-    :return: The checksum
-    """
-    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
+def _text(content: dict[str, Any]) -> str:
+    """The same for equal contents, whatever their order."""
+    return json.dumps(content, sort_keys=True)
 
 
-def _identity(run: dict[str, Any]) -> str:
-    return json.dumps(run, sort_keys=True)
+def _checksum(content: dict[str, Any]) -> int:
+    return zlib.crc32(_text(content).encode())

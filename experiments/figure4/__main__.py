@@ -2,22 +2,17 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 from typing_extensions import override
 
-from experiments.common.command import StudyOptions, check_at_least, main
+from experiments.common.command import Algorithm, StudyOptions, check_at_least, main
 from experiments.common.runner import Work
 from experiments.figure4.figures import draw_study
 from experiments.figure4.study import FIGURE_4, Run, Study
 from experiments.figure4.training import train_run
 from sb3_distral import ALGORITHMS
-
-if TYPE_CHECKING:
-    Algorithm = str
-else:
-    Algorithm = tyro.extras.literal_type_from_choices(list(ALGORITHMS))
 
 
 @dataclass(kw_only=True)

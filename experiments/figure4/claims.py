@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from typing_extensions import override
 
 from experiments.common.bootstrap import Estimate
-from experiments.common.claims import Claim, Number, number_text
-from experiments.figure4.measures import ALL_FINAL, AREA, DISTILLED, EARLY, FINAL, SPEED, Measure, compare, measured
+from experiments.common.claims import Claim
+from experiments.figure4.measures import ALL_FINAL, AREA, DISTILLED, EARLY, FINAL, SPEED, Measure, compare
 from experiments.figure4.results import StudyResults
 
 Pairs = tuple[tuple[str, str], ...]
@@ -22,9 +21,9 @@ KL_OVER_ENTROPY: Pairs = (("KL_1col", "KL+ent_1col"), ("KL_2col", "KL+ent_2col")
 
 
 @dataclass(frozen=True)
-class Pair(Number[StudyResults]):
+class Pair:
     """
-    How much better the first algorithm does than the second.
+    A number of a claim: how much better the first algorithm does than the second.
 
     :param first: An algorithm
     :param second: Another
@@ -37,20 +36,20 @@ class Pair(Number[StudyResults]):
     measure: Measure
     is_ratio: bool = False
 
-    @override
-    def estimate(self, results: StudyResults, n_comparisons: int = 1) -> Estimate:
+    def __call__(self, results: StudyResults, n_comparisons: int) -> Estimate:
+        """
+        Compare the two.
+
+        :param results: Results of the study
+        :param n_comparisons: Intervals that are to hold together with 95 % (Bonferroni)
+        :return: The number
+        """
         if not all(name in results.algorithms for name in (self.first, self.second)):
             return Estimate(np.nan)
         first, second = (results.algorithms[name] for name in (self.first, self.second))
         if self.is_ratio:
             first, second = second, first
         return compare(self.measure, first, second, self.is_ratio, n_comparisons)
-
-    @override
-    def cells(self, results: StudyResults) -> list[str]:
-        names, found = [self.first, self.second], results.algorithms
-        values = [measured(self.measure, found[name]) if name in found else np.nan for name in names]
-        return [*names, *map(number_text, values)]
 
 
 def _claim(name: str, text: str, measure: Measure, pairs: Pairs) -> Claim[StudyResults]:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from experiments.common.bootstrap import Estimate
 from experiments.common.pages import STYLES, write_figure
 from experiments.figure4.aggregates import improvement_probabilities, interquartile_means, performance_profiles
-from experiments.figure4.measures import area, best_setting, distilled_area, distilled_final, final
+from experiments.figure4.measures import best_setting
 from experiments.figure4.page import write_claims
 from experiments.figure4.results import AlgorithmResults, StudyResults, read_results
 
@@ -64,10 +64,10 @@ def draw_panels(results: StudyResults) -> Figure:
     axes = figure.subplots(2, 2)
     letters = PANELS.get(results.study.suite, ("", ""))
     for name, own in _drawn(results).items():
-        _draw_curve(axes[0, 0], name, own.curves, area(own), results)
-        _draw_curve(axes[0, 1], name, own.distilled_curves, distilled_area(own), results)
-        _draw_sorted(axes[1, 0], name, final(own))
-        _draw_sorted(axes[1, 1], name, distilled_final(own))
+        _draw_curve(axes[0, 0], name, own.curves, own.area, results)
+        _draw_curve(axes[0, 1], name, own.distilled_curves, own.distilled_area, results)
+        _draw_sorted(axes[1, 0], name, own.final.mean(axis=2))
+        _draw_sorted(axes[1, 1], name, own.distilled.mean(axis=2))
     for column, (letter, policies) in enumerate(zip(letters, ("task policies", "distilled policy"), strict=True)):
         title = f"{letter.format(1)}{policies}, best setting (mean ± std over seeds)"
         axes[0, column].set_xlabel("thousand steps of all tasks")
@@ -168,7 +168,7 @@ def _draw_estimates(axis: Any, estimates: dict[str, Estimate], colours: list[str
 
 
 def _best_scores(results: StudyResults) -> dict[str, Array]:
-    return {name: _whole_rows(own.final[best_setting(area(own))]) for name, own in _drawn(results).items()}
+    return {name: _whole_rows(own.final[best_setting(own.area)]) for name, own in _drawn(results).items()}
 
 
 def _all_scores(results: StudyResults) -> dict[str, Array]:

@@ -27,64 +27,27 @@ class Measure(NamedTuple):
     selection: Callable[[AlgorithmResults], Array] | None
 
 
-def area(results: AlgorithmResults) -> Array:
-    """
-    Measure the area under the learning curve of each run: its mean over tasks and training.
-
-    :param results: Results of an algorithm
-    :return: Shape (n_settings, n_seeds)
-    """
-    return np.asarray(results.curves.mean(axis=(2, 3)))
+def _area(own: AlgorithmResults) -> Array:
+    return own.area
 
 
-def distilled_area(results: AlgorithmResults) -> Array:
-    """
-    Measure the area under the curve of π0.
-
-    :param results: Results of an algorithm
-    :return: Shape (n_settings, n_seeds)
-    """
-    return np.asarray(results.distilled_curves.mean(axis=(2, 3)))
+def _distilled_area(own: AlgorithmResults) -> Array:
+    return own.distilled_area
 
 
-def early(results: AlgorithmResults) -> Array:
-    """
-    Measure the mean return in the first half of training.
-
-    :param results: Results of an algorithm
-    :return: Shape (n_settings, n_seeds)
-    """
-    half = results.curves.shape[-1] // 2
-    return np.asarray(results.curves[..., :half].mean(axis=(2, 3)))
+def _final(own: AlgorithmResults) -> Array:
+    return np.asarray(own.final.mean(axis=2))
 
 
-def final(results: AlgorithmResults) -> Array:
-    """
-    Measure the final score of each run, the mean over tasks.
-
-    :param results: Results of an algorithm
-    :return: Shape (n_settings, n_seeds)
-    """
-    return np.asarray(results.final.mean(axis=2))
-
-
-def distilled_final(results: AlgorithmResults) -> Array:
-    """
-    Measure the final score of π0.
-
-    :param results: Results of an algorithm
-    :return: Shape (n_settings, n_seeds)
-    """
-    return np.asarray(results.distilled.mean(axis=2))
-
-
-EARLY = Measure("mean return in the first half of training, best setting", early, area)
-AREA = Measure("area under the curve, best setting", area, area)
-FINAL = Measure("final score, best setting", final, area)
-ALL_FINAL = Measure("mean final score of all settings and seeds", final, None)
-DISTILLED = Measure("final score of π0, best setting for π0", distilled_final, distilled_area)
-UNSEEN = Measure("π0 on unseen tasks, best setting for π0", lambda own: own.unseen.mean(axis=2), distilled_area)
+EARLY = Measure("mean return in the first half of training, best setting", lambda own: own.early, _area)
+AREA = Measure("area under the curve, best setting", _area, _area)
+FINAL = Measure("final score, best setting", _final, _area)
+ALL_FINAL = Measure("mean final score of all settings and seeds", _final, None)
+DISTILLED = Measure("final score of π0, best setting for π0", lambda own: own.distilled.mean(axis=2), _distilled_area)
+UNSEEN = Measure("π0 on unseen tasks, best setting for π0", lambda own: own.unseen.mean(axis=2), _distilled_area)
 SPEED = Measure("steps per second of a core, all settings", lambda own: own.speed, None)
+#: All of them, in the order of the table.
+MEASURES = (EARLY, AREA, FINAL, ALL_FINAL, DISTILLED, UNSEEN, SPEED)
 
 
 def best_setting(selection: Array) -> int:

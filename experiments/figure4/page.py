@@ -9,21 +9,7 @@ import numpy.typing as npt
 from experiments.common.claims import Judgement, interval_text, number_text
 from experiments.common.pages import table, write_page
 from experiments.figure4.claims import CLAIMS, COST, Pair
-from experiments.figure4.measures import (
-    ALL_FINAL,
-    AREA,
-    DISTILLED,
-    EARLY,
-    FINAL,
-    N_RESAMPLES,
-    SPEED,
-    UNSEEN,
-    Measure,
-    area,
-    best_setting,
-    distilled_area,
-    estimated,
-)
+from experiments.figure4.measures import MEASURES, N_RESAMPLES, Measure, best_setting, estimated, measured
 from experiments.figure4.results import AlgorithmResults, StudyResults
 from experiments.figure4.study import NORMALISED_SUITES
 
@@ -106,22 +92,25 @@ def _summary(judgements: list[Judgement[StudyResults]]) -> list[str]:
 
 
 def _pairs(judgement: Judgement[StudyResults], results: StudyResults) -> list[str]:
-    claim, pair = judgement.claim, judgement.judged[0].number
-    assert isinstance(pair, Pair)
-    compared = "time of a step, first / second" if pair.is_ratio else "first − second"
+    claim, rows = judgement.claim, []
+    pairs = [pair for pair in claim.numbers if isinstance(pair, Pair)]
+    for pair, row in zip(pairs, judgement.rows, strict=True):
+        names, found = (pair.first, pair.second), results.algorithms
+        values = [measured(pair.measure, found[name]) if name in found else np.nan for name in names]
+        rows.append([*names, *map(number_text, values), *row])
+    compared = "time of a step, first / second" if pairs[0].is_ratio else "first − second"
     columns = ["first", "second", "value of first", "value of second", compared, "95 % interval", "verdict"]
-    title = f"**{claim.name}: {claim.text}**: {pair.measure.name}."
-    return ["", title, "", *table(columns, judgement.rows(results), right=(2, 3, 4))]
+    title = f"**{claim.name}: {claim.text}**: {pairs[0].measure.name}."
+    return ["", title, "", *table(columns, rows, right=(2, 3, 4))]
 
 
 def _numbers(results: StudyResults) -> list[str]:
-    measures = (EARLY, AREA, FINAL, ALL_FINAL, DISTILLED, UNSEEN, SPEED)
     columns = ["algorithm", "best setting of the task policies (1/β, ε)", "best setting of π0 (1/β, ε)"]
     rows = []
     for name, own in results.algorithms.items():
-        settings = [_setting(results, areas) for areas in (area(own), distilled_area(own))]
-        rows.append([name, *settings, *(_with_interval(measure, own) for measure in measures)])
-    return table([*columns, *(measure.name for measure in measures)], rows)
+        settings = [_setting(results, areas) for areas in (own.area, own.distilled_area)]
+        rows.append([name, *settings, *(_with_interval(measure, own) for measure in MEASURES)])
+    return table([*columns, *(measure.name for measure in MEASURES)], rows)
 
 
 def _setting(results: StudyResults, areas: npt.NDArray[np.float64]) -> str:

@@ -46,6 +46,21 @@ class AlgorithmResults:
         """Final returns of the task policies, shape (n_settings, n_seeds, n_tasks)."""
         return np.asarray(self.curves[..., -LAST_BINS:].mean(axis=-1))
 
+    @property
+    def area(self) -> Array:
+        """Area under the learning curve of each run: its mean over tasks and training, shape (n_settings, n_seeds)."""
+        return np.asarray(self.curves.mean(axis=(2, 3)))
+
+    @property
+    def early(self) -> Array:
+        """Mean return in the first half of training, shape (n_settings, n_seeds)."""
+        return np.asarray(self.curves[..., : self.curves.shape[-1] // 2].mean(axis=(2, 3)))
+
+    @property
+    def distilled_area(self) -> Array:
+        """Area under the learning curve of π0, shape (n_settings, n_seeds)."""
+        return np.asarray(self.distilled_curves.mean(axis=(2, 3)))
+
 
 @dataclass
 class StudyResults:

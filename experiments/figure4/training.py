@@ -51,7 +51,7 @@ class RunRecorder(BaseCallback):
         n_due = self.num_timesteps * self.run.n_evaluations // self.run.timesteps
         if len(self.distilled) < min(n_due, self.run.n_evaluations):
             start = _clocks()
-            self.distilled.append(distilled_returns(self.model, self.eval_env, N_EPISODES))
+            self.distilled.append(_distilled_returns(self.model, self.eval_env, N_EPISODES))
             self.evaluation_seconds += _clocks() - start
         return True
 
@@ -75,15 +75,8 @@ def _clocks() -> Array:
     return np.array([time.perf_counter(), time.process_time()])
 
 
-def distilled_returns(model: Any, task_env: Any, n_episodes: int) -> Array:
-    """
-    Evaluate π0.
-
-    :param model: A ``DistralA2C``; π0 of A3C is an untrained network, that of A3C_multitask the shared policy
-    :param task_env: Tasks
-    :param n_episodes: Episodes of each task
-    :return: Mean return of π0 by task
-    """
+def _distilled_returns(model: Any, task_env: Any, n_episodes: int) -> Array:
+    """Mean return of π0 by task; π0 of A3C is an untrained network, that of A3C_multitask the shared policy."""
     returns = evaluate_tasks(DistilledPredictor(model.distilled_policy), task_env, n_episodes)
     return np.array([np.mean(values) for values in returns.values()])
 
@@ -107,7 +100,7 @@ def train_run(run: Run) -> dict[str, Any]:
         "tasks": model.task_names,
         "curves": _rounded(recorder.curves()),
         "distilled_curves": _rounded(np.array(recorder.distilled)),
-        **{name: _rounded(returns) for name, returns in final_distilled_returns(model, run).items()},
+        **{name: _rounded(returns) for name, returns in _final_distilled_returns(model, run).items()},
     }
     timing = {"learn_seconds": wall, "learn_core_seconds": core, "steps_per_second": model.num_timesteps / wall}
     timing |= {"steps_per_core_second": model.num_timesteps / core, "wall_seconds": (_clocks() - start)[0]}
@@ -127,14 +120,8 @@ def make_model(run: Run) -> DistralA2C:
     return DistralA2C(env, learning_rate=LinearSchedule(rate, rate / 6, 1.0), seed=run.seed, device="cpu", **arguments)
 
 
-def final_distilled_returns(model: DistralA2C, run: Run) -> dict[str, Array]:
-    """
-    Evaluate π0 at the end of a run.
-
-    :param model: A trained model
-    :param run: Its run
-    :return: Returns of π0 by task, on the tasks of the training and on unseen ones where the suite has them
-    """
+def _final_distilled_returns(model: DistralA2C, run: Run) -> dict[str, Array]:
+    """Returns of π0 by task at the end, on the tasks of the training and on unseen ones where the suite has them."""
     known = tasks.default_arguments(run.suite)
     unseen: dict[str, Any] = {name: seed for name, seed in UNSEEN.items() if name in known}
     arguments = {"distilled": {}, "distilled_unseen": unseen} if unseen else {"distilled": {}}
@@ -142,7 +129,7 @@ def final_distilled_returns(model: DistralA2C, run: Run) -> dict[str, Array]:
         name: tasks.make(run.suite, N_FINAL_EPISODES, seed=EVALUATION_SEED + run.seed, **own)
         for name, own in arguments.items()
     }
-    return {name: distilled_returns(model, env, N_FINAL_EPISODES) for name, env in envs.items()}
+    return {name: _distilled_returns(model, env, N_FINAL_EPISODES) for name, env in envs.items()}
 
 
 def _rounded(values: Array) -> Any:

@@ -2,22 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 import tyro
 from typing_extensions import override
 
-from experiments.common.command import StudyOptions, check_at_least, main
+from experiments.common.command import Algorithm, StudyOptions, check_at_least, main
 from experiments.common.runner import Work
 from experiments.mazes.page import draw_study
 from experiments.mazes.study import Run, Study
 from experiments.mazes.training import MazeWork
-from sb3_distral import ALGORITHMS
-
-if TYPE_CHECKING:
-    Algorithm = str
-else:
-    Algorithm = tyro.extras.literal_type_from_choices(list(ALGORITHMS))
 
 
 @dataclass(kw_only=True)

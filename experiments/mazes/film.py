@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from experiments.common.pages import write_figure
 from sb3_distral import DistralA2C
 from sb3_distral.envs.task_id import OBSERVATION_KEY, TASK_KEY
 from sb3_distral.files import atomic_write
@@ -101,13 +100,3 @@ def draw_sheet(moments: list[Moment], n_moments: int = 8) -> Figure:
             axis.set_axis_off()
         axes[0, column].set_title(f"step {step}\nreward {moment.total:.0f}", fontsize=9)
     return figure
-
-
-def write_sheet(moments: list[Moment], path: Path) -> None:
-    """
-    Write the sheet of pictures.
-
-    :param moments: The moments
-    :param path: File, ``.png``
-    """
-    write_figure(path, draw_sheet(moments), dpi=80)

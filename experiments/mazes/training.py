@@ -11,7 +11,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import PolicyPredictor
 from typing_extensions import override
 
-from experiments.mazes.film import play, write_film, write_sheet
+from experiments.common.pages import write_figure
+from experiments.mazes.film import draw_sheet, play, write_film
 from experiments.mazes.log import EvaluationLog, read_log
 from experiments.mazes.study import RANDOM, Run
 from sb3_distral import ALGORITHMS, TaskEvalCallback, evaluate_tasks
@@ -99,7 +100,7 @@ class MazeWork:
         env_id = f"sb3_distral/Mazes-{FILMED_TASK}-v0"
         moments = play(load_model(model_path), env_id, FILMED_TASK, FILM_STEPS, _evaluation_seed(run))
         write_film(moments, self.pictures / "agent.gif")
-        write_sheet(moments, self.pictures / "agent.png")
+        write_figure(self.pictures / "agent.png", draw_sheet(moments), dpi=80)
 
 
 class MazeTraining(Train):

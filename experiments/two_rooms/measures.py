@@ -41,26 +41,14 @@ def smoothed(curves: Array) -> Array:
     return means
 
 
-def crossing(curve: Array, level: float) -> float:
-    """
-    Find when a curve passes a level.
-
-    :param curve: A learning curve, not smoothed, shape (n_iterations,)
-    :param level: A return
-    :return: Iterations after which the smoothed curve is first at the level or above; infinite if it never is
-    """
+def _crossing(curve: Array, level: float) -> float:
+    """Iterations after which the smoothed curve is first at the level or above; infinite if it never is."""
     above = smoothed(curve) >= level
     return float(np.argmax(above)) + window(len(curve)) if above.any() else np.inf
 
 
-def mean_curves(results: Results, phase: int) -> Array:
-    """
-    Average the learning curves over seeds.
-
-    :param results: Results
-    :param phase: Training or test tasks
-    :return: Shape (methods, n_iterations)
-    """
+def _mean_curves(results: Results, phase: int) -> Array:
+    """Mean learning curves over seeds, shape (methods, n_iterations)."""
     curves: Array = results.returns[:, :, phase].mean(axis=0, dtype=np.float64)
     return curves
 
@@ -74,9 +62,9 @@ def crossings(results: Results, phase: int, level: float | None = None) -> tuple
     :param level: A return; ``None``: that of separate learning at the end
     :return: The level, and after how many iterations Distral and separate learning pass it
     """
-    distral, separate = mean_curves(results, phase)
+    distral, separate = _mean_curves(results, phase)
     level = float(smoothed(separate)[-1]) if level is None else level
-    return level, crossing(distral, level), crossing(separate, level)
+    return level, _crossing(distral, level), _crossing(separate, level)
 
 
 def crossing_ratio(results: Results, phase: int, level: float | None = None) -> float:
@@ -104,7 +92,7 @@ def difference(results: Results, phase: int, at_end: bool) -> float:
     :param at_end: Compare the end of learning instead of the mean over all of it
     :return: Return of Distral less that of separate learning
     """
-    curves = mean_curves(results, phase)
+    curves = _mean_curves(results, phase)
     scores = smoothed(curves)[:, -1] if at_end else curves.mean(axis=-1)
     return float(scores[DISTRAL] - scores[SEPARATE])
 

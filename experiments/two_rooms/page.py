@@ -1,29 +1,18 @@
 """``claims.md`` and the figure of the study: what the paper claims and whether it came out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from typing_extensions import override
 
-from experiments.common.bootstrap import Estimate, widening
-from experiments.common.claims import Claim, Number
+from experiments.common.bootstrap import widening
+from experiments.common.claims import Claim
 from experiments.common.pages import table, write_figure, write_page
+from experiments.two_rooms import measures
 from experiments.two_rooms.figure import draw_figure
-from experiments.two_rooms.measures import (
-    N_RESAMPLES,
-    crossing_ratio,
-    crossings,
-    difference,
-    direction_margin,
-    estimated,
-    sideways_probability,
-    spread_difference,
-    window,
-)
+from experiments.two_rooms.measures import N_RESAMPLES, crossing_ratio, crossings, estimated, window
 from experiments.two_rooms.study import PHASES, Results, read_results
 
 CLAIMS, FIGURE = "claims.md", "two-rooms.png"
@@ -31,25 +20,6 @@ CLAIMS, FIGURE = "claims.md", "two-rooms.png"
 PAPER_RATIO, PAPER_LEVEL = 2.4, -5.0
 #: Returns whose crossings are listed; ``None``: that of separate learning at the end.
 LEVELS = (None, PAPER_LEVEL, -4.0, -3.0, -2.0, -1.0)
-
-
-@dataclass(frozen=True)
-class Statistic(Number[Results]):
-    """
-    A number of all seeds.
-
-    :param of: Gives it
-    """
-
-    of: Callable[[Results], float]
-
-    @override
-    def estimate(self, results: Results, n_comparisons: int = 1) -> Estimate:
-        return estimated(results, self.of)
-
-    @override
-    def cells(self, results: Results) -> list[str]:
-        return []
 
 
 def make_claims() -> list[Claim[Results]]:
@@ -62,19 +32,19 @@ def make_claims() -> list[Claim[Results]]:
         *(claim for phase in range(len(PHASES)) for claim in _claims_of_curves(phase)),
         _claim(
             "Distral is more stable (standard deviation between seeds on training tasks, difference)",
-            spread_difference,
+            measures.spread_difference,
             is_above=False,
         ),
         _claim(
             "Up and down have together less than 5 % in π0 in the corridor (previous action left or right)",
-            sideways_probability,
+            measures.sideways_probability,
             bound=0.05,
             is_above=False,
             unit=".1%",
         ),
         _claim(
             "π0 keeps the direction of travel in the corridor (its probability less the next likeliest)",
-            direction_margin,
+            measures.direction_margin,
             unit=".1%",
         ),
     ]
@@ -97,16 +67,17 @@ def _claims_of_curves(phase: int) -> list[Claim[Results]]:
         ),
         _claim(
             f"Distral learns faster {on} (mean return of all iterations, difference)",
-            partial(difference, phase=phase, at_end=False),
+            partial(measures.difference, phase=phase, at_end=False),
         ),
         _claim(
-            f"Distral ends higher {on} (return at the end, difference)", partial(difference, phase=phase, at_end=True)
+            f"Distral ends higher {on} (return at the end, difference)",
+            partial(measures.difference, phase=phase, at_end=True),
         ),
     ]
 
 
 def _claim(text: str, statistic: Callable[[Results], float], **how: Any) -> Claim[Results]:
-    return Claim(text, (Statistic(statistic),), **how)
+    return Claim(text, (lambda results, _: estimated(results, statistic),), **how)
 
 
 def claims_lines(results: Results) -> list[str]:
@@ -119,7 +90,7 @@ def claims_lines(results: Results) -> list[str]:
     n_seeds, n_iterations = len(results.seeds), results.returns.shape[-1]
     columns, rows = ["claim", "bound", "measured", "95 % interval", "verdict"], []
     for claim in make_claims():
-        ((*numbers, verdict),) = claim.judge(results).rows(results)
+        ((*numbers, verdict),) = claim.judge(results).rows
         rows.append([claim.text, claim.bound_text, *numbers, f"**{verdict}**"])
     return [
         "# Two rooms: what the paper claims and what came out",
