@@ -8,19 +8,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+import synthetic
+from synthetic import AS_IN_THE_PAPER, made_up, write_study_of
 
-from sb3_distral.experiments.claims import BASELINES, CLAIMS, DISTRAL, Comparison, judge, verdict
-from sb3_distral.experiments.claims_page import write_claims
-from sb3_distral.experiments.results import StudyResults, read_results
-from sb3_distral.experiments.run_files import run_path, write_study
-from sb3_distral.experiments.statistics import Estimate
-from sb3_distral.experiments.study import FIGURE_4, Run, Study
-from tests.experiments import synthetic
-from tests.experiments.synthetic import AS_IN_THE_PAPER, made_up, write_study_of
+from experiments.common.claims import Judgement
+from experiments.common.store import Store
+from experiments.figure4.claims import BASELINES, CLAIMS, DISTRAL, Pair
+from experiments.figure4.page import write_claims
+from experiments.figure4.results import StudyResults, read_results
+from experiments.figure4.study import FIGURE_4, Run, Study
 
 
 def verdicts(results: StudyResults) -> dict[str, str]:
-    return {claim.name: verdict(judge(claim, results)) for claim in CLAIMS[results.study.suite]}
+    return {claim.name: claim.judge(results).verdict for claim in CLAIMS[results.study.suite]}
+
+
+def verdicts_on_pairs(judgement: Judgement[StudyResults]) -> dict[tuple[str, str], str]:
+    pairs = [number for number in judgement.claim.numbers if isinstance(number, Pair)]
+    return {(pair.first, pair.second): own.verdict for pair, own in zip(pairs, judgement.judged, strict=True)}
 
 
 def study_with(folder: Path, suite: str = "grid-mazes", **arguments: object) -> StudyResults:
@@ -60,29 +65,26 @@ def a_run_is_missing(run: Run) -> bool:
 
 def test_claims_are_undecided_while_runs_are_missing(tmp_path: Path) -> None:
     results = read_results(write_study_of(tmp_path, is_there=a_run_is_missing))
-    assert results.progress == "243 of 252 runs"
+    assert results.outcomes.progress == "243 of 252 runs"
     found = verdicts(results)
     # Every claim has a pair with that algorithm.
     assert set(found.values()) == {"undecided"}
-    pairs = judge(CLAIMS["grid-mazes"][0], results)
-    assert {pair.verdict for pair in pairs if "KL_1col" not in pair.pair} == {"holds"}
+    found_pairs = verdicts_on_pairs(CLAIMS["grid-mazes"][0].judge(results))
+    assert {verdict for pair, verdict in found_pairs.items() if "KL_1col" not in pair} == {"holds"}
 
 
-@pytest.mark.parametrize("refutes, expected", [(False, "undecided"), (True, "does not hold")])
-def test_a_pair_refutes_a_claim_only_beyond_what_chance_does_to_so_many(refutes: bool, expected: str) -> None:
-    claim = CLAIMS["grid-mazes"][0]
-    pair = Comparison(claim, claim.pairs[0], (1.0, 2.0), Estimate(-1.0, -1.9, -0.1), "does not hold", refutes)
-    assert verdict([pair, pair._replace(verdict="holds", refutes=False)]) == expected
+ROBUST_OVER_A3C = ("KL+ent_2col", "A3C")
 
 
 def test_the_more_pairs_a_claim_has_the_wider_are_the_intervals_that_refute_it(tmp_path: Path) -> None:
     """A difference that refutes a claim of one pair need not refute one of twelve."""
     levels = dict.fromkeys(AS_IN_THE_PAPER, (8.0, 0.4)) | {"A3C": (9.5, 0.4)}
     results, claim = study_with(tmp_path, levels=levels, noise=1.0), CLAIMS["grid-mazes"][1]
-    pair = ("KL+ent_2col", "A3C")
-    assert verdict(judge(claim._replace(pairs=(pair,)), results)) == "does not hold"
-    assert [own.verdict for own in judge(claim, results) if own.pair == pair] == ["does not hold"]
-    assert verdict(judge(claim, results)) == "undecided"
+    (pair,) = (own for own in claim.numbers if isinstance(own, Pair) and (own.first, own.second) == ROBUST_OVER_A3C)
+    assert replace(claim, numbers=(pair,)).judge(results).verdict == "does not hold"
+    judgement = claim.judge(results)
+    assert verdicts_on_pairs(judgement)[ROBUST_OVER_A3C] == "does not hold"
+    assert judgement.verdict == "undecided"
 
 
 #: All algorithms in one setting.
@@ -128,9 +130,9 @@ def best_distilled_at_high_cost(run: Run) -> dict[str, Any]:
 
 
 def test_page_names_its_columns_settings_and_damaged_files(tmp_path: Path) -> None:
-    study = replace(SMALL, entropy_costs=(0.01, 0.03), n_seeds=2)
+    study = replace(SMALL, entropy_costs=(0.01, 0.03), seeds=(0, 1))
     folder = write_study_of(tmp_path, study, best_distilled_at_high_cost)
-    run_path(folder, study.runs[0]).write_text("{")
+    Store(folder).run_path(study.runs[0]).write_text("{")
     write_claims(read_results(folder), tmp_path / "claims.md")
     text = (tmp_path / "claims.md").read_text()
     assert "| KL_2col | 0.01, 0.002 | 0.03, 0.002 |" in text
@@ -147,7 +149,7 @@ def test_page_names_its_columns_settings_and_damaged_files(tmp_path: Path) -> No
 
 def test_page_names_all_commands_with_the_first_date_and_the_last(tmp_path: Path) -> None:
     folder = write_study_of(tmp_path, SMALL)
-    write_study(folder, SMALL, "another command")
+    Store(folder).begin(SMALL, "another command")
     record = json.loads((folder / "study.json").read_text())
     for made_by, date in zip(record["commands"], ("2026-01-01", "2026-02-02"), strict=True):
         made_by["date"] = date

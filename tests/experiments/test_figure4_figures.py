@@ -4,18 +4,19 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from synthetic import made_up, write_study_of
 
-from sb3_distral.algorithms.table1 import ALGORITHMS
-from sb3_distral.experiments import figures, rliable_statistics
-from sb3_distral.experiments.figures import CAPTION, STYLES, plot_study
-from sb3_distral.experiments.results import StudyResults, read_results
-from sb3_distral.experiments.study import FIGURE_4, Run, Setting, Study
-from tests.experiments.synthetic import made_up, write_study_of
+from experiments.common.pages import STYLES
+from experiments.figure4 import aggregates, figures
+from experiments.figure4.figures import CAPTION, draw_study
+from experiments.figure4.results import StudyResults, read_results
+from experiments.figure4.study import FIGURE_4, Run, Setting, Study
+from sb3_distral import ALGORITHMS
 
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rliable_statistics, "N_RESAMPLES", 40)
+    monkeypatch.setattr(aggregates, "N_RESAMPLES", 40)
 
 
 def test_every_algorithm_has_a_style_of_its_own() -> None:
@@ -27,7 +28,7 @@ def test_every_algorithm_has_a_style_of_its_own() -> None:
 @pytest.mark.parametrize("suite", ["grid-mazes", "grid-tag"])
 def test_figures_of_a_whole_study(suite: str, tmp_path: Path) -> None:
     folder = write_study_of(tmp_path / "study", FIGURE_4[suite])
-    plot_study(folder, tmp_path / "figures")
+    draw_study(folder, tmp_path / "figures")
     names = {path.name for path in (tmp_path / "figures").iterdir()}
     assert names == {"figure4.png", "iqm.png", "profiles.png", "improvement.png", "claims.md"}
     for path in (tmp_path / "figures").glob("*.png"):
@@ -41,32 +42,20 @@ def test_figures_of_a_whole_study(suite: str, tmp_path: Path) -> None:
 def test_figures_are_the_same_when_drawn_again(tmp_path: Path) -> None:
     folder = write_study_of(tmp_path / "study", is_there=lambda run: run.seed == 0)
     for output in ("one", "two"):
-        plot_study(folder, tmp_path / output)
+        draw_study(folder, tmp_path / output)
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
 
 def test_figures_of_a_study_that_has_just_begun(tmp_path: Path) -> None:
     folder = write_study_of(tmp_path, is_there=lambda run: run.seed == 0 and run.algorithm in ("A3C", "KL_2col"))
-    results = plot_study(folder, folder)
-    assert results.progress == "18 of 252 runs"
+    assert draw_study(folder, folder).startswith("18 of 252 runs.")
     assert (folder / "figure4.png").exists()
-
-
-def test_study_without_any_run_is_refused(tmp_path: Path) -> None:
-    folder = write_study_of(tmp_path, is_there=lambda run: False)
-    with pytest.raises(ValueError, match="No run"):
-        plot_study(folder, folder)
-
-
-def test_folder_without_a_study_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"study\.json"):
-        plot_study(tmp_path, tmp_path)
 
 
 #: π0 is best at the higher cost, the task policies at the lower.
 BEST, BEST_DISTILLED = Setting(0.01, 2e-3), Setting(0.03, 2e-3)
-SMALL = Study("grid-mazes", entropy_costs=(0.01, 0.03), learning_rates=(2e-3,), n_seeds=2)
+SMALL = Study("grid-mazes", entropy_costs=(0.01, 0.03), learning_rates=(2e-3,), seeds=(0, 1))
 
 
 def small(run: Run) -> dict[str, Any]:
@@ -82,7 +71,7 @@ def results(tmp_path: Path) -> StudyResults:
 
 
 def mean_over_seeds(name: str, setting: Setting, what: str, task_axis: int) -> np.ndarray:
-    runs = [np.array(small(SMALL.run(name, setting, seed))[what]) for seed in range(SMALL.n_seeds)]
+    runs = [np.array(small(SMALL.run(name, setting, seed))[what]) for seed in SMALL.seeds]
     return np.mean(runs, axis=0).mean(axis=task_axis)
 
 

@@ -3,14 +3,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from synthetic import N_TASKS, made_up, write_study_of
 
-from sb3_distral.experiments.claims_page import NORMALISED, NOT_DIVIDED, write_claims
-from sb3_distral.experiments.results import read_results
-from sb3_distral.experiments.study import FIGURE_4, Run, Study
-from tests.experiments.synthetic import N_TASKS, made_up, write_study_of
+from experiments.figure4.page import NORMALISED, NOT_DIVIDED, write_claims
+from experiments.figure4.results import read_results
+from experiments.figure4.study import FIGURE_4, Run, Study
 
 #: As many settings as tasks.
-SMALL = Study("grid-tag", ("A3C", "KL_2col"), (0.003, 0.01), (1e-3, 2e-3), n_seeds=2)
+SMALL = Study("grid-tag", ("A3C", "KL_2col"), (0.003, 0.01), (1e-3, 2e-3), seeds=(0, 1))
 
 
 def best_elsewhere_on_each_task(run: Run) -> dict[str, Any]:

@@ -7,13 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sb3_distral.algorithms.evaluation import DistilledPredictor
-from sb3_distral.experiments import training
-from sb3_distral.experiments.study import Run, Setting
-from sb3_distral.experiments.training import N_BINS, RunRecorder, distilled_returns, final_distilled_returns, train_run
+from experiments.figure4 import training
+from experiments.figure4.study import Run
+from experiments.figure4.training import (
+    N_BINS,
+    RunRecorder,
+    _distilled_returns,
+    _filled,
+    _final_distilled_returns,
+    train_run,
+)
+from sb3_distral import DistilledPredictor
 
 #: A hundred steps for each bin of the learning curve.
-RUN = Run("two-rooms", "A3C", Setting(0.01, 1e-3), 3, 100 * N_BINS, n_envs_per_task=1, n_evaluations=2)
+RUN = Run("two-rooms", "A3C", 0.01, 1e-3, 3, 100 * N_BINS, n_envs_per_task=1, n_evaluations=2)
 
 
 @pytest.fixture
@@ -21,7 +28,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> RunRecorder:
     """A recorder of eight tasks whose sub-environments stand in reverse order."""
     own: Any = RunRecorder(RUN)
     own.model = SimpleNamespace(get_env=lambda: SimpleNamespace(tasks=np.arange(8)[::-1]))
-    monkeypatch.setattr(training, "distilled_returns", lambda model, env, n: np.array([own.num_timesteps]))
+    monkeypatch.setattr(training, "_distilled_returns", lambda model, env, n: np.array([own.num_timesteps]))
     return own
 
 
@@ -56,7 +63,7 @@ def test_returns_of_the_distilled_policy_are_its_own(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(training, "evaluate_tasks", evaluate)
     model, env = SimpleNamespace(distilled_policy=object()), object()
-    assert distilled_returns(model, env, 4).tolist() == [2, 5]
+    assert _distilled_returns(model, env, 4).tolist() == [2, 5]
     predictor, *rest = given
     assert isinstance(predictor, DistilledPredictor) and predictor.distilled_policy is model.distilled_policy
     assert rest == [env, 4]
@@ -70,12 +77,20 @@ def test_unseen_tasks_are_not_those_of_the_training(
     suite: str, unseen: dict[str, int] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training.tasks, "make", lambda name, n_envs, seed, **own: (name, n_envs, seed, own))
-    monkeypatch.setattr(training, "distilled_returns", lambda model, env, n: env)
-    returns: Any = final_distilled_returns(None, replace(RUN, suite=suite))  # type: ignore[arg-type]
+    monkeypatch.setattr(training, "_distilled_returns", lambda model, env, n: env)
+    returns: Any = _final_distilled_returns(None, replace(RUN, suite=suite))  # type: ignore[arg-type]
     assert returns["distilled"] == (suite, 8, 10_003, {})
     assert returns.get("distilled_unseen") == (None if unseen is None else (suite, 8, 10_003, unseen))
 
 
-def test_too_few_steps_for_an_episode_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"--timesteps is 1599, expected at least 1600: an episode of 200 steps"):
-        train_run(replace(RUN, suite="grid-mazes", timesteps=1599))
+def test_bin_without_an_episode_lies_between_its_neighbours() -> None:
+    values, known = np.array([0.0, 2.0, 0.0, 6.0]), np.array([False, True, False, True])
+    assert _filled(values, known).tolist() == [2, 2, 4, 6]
+
+
+def test_results_of_a_run() -> None:
+    results = train_run(replace(RUN, suite="grid-mazes", timesteps=1600))
+    assert len(results["tasks"]) == len(results["curves"]) == len(results["distilled_unseen"]) == 8
+    assert {len(curve) for curve in results["curves"]} == {N_BINS}
+    assert [len(returns) for returns in results["distilled_curves"]] == [8, 8]
+    assert results["timing"]["steps_per_second"] > 0

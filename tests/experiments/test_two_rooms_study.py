@@ -1,60 +1,36 @@
 """The study of two rooms: its tables, resuming, files, claims and figure."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from sb3_distral.cli.study_two_rooms import StudyTwoRooms, plot_two_rooms
-from sb3_distral.experiments import two_rooms, two_rooms_claims, two_rooms_figure
-from sb3_distral.experiments.two_rooms import (
-    CORRIDOR,
-    N_BINS,
-    N_PREVIOUS,
-    N_STATES,
-    Results,
-    draw_goals,
-    make_tasks,
-    read_results,
-)
-from sb3_distral.experiments.two_rooms_claims import (
+from experiments.common.command import main
+from experiments.common.runner import run_study
+from experiments.common.store import Store
+from experiments.two_rooms import measures
+from experiments.two_rooms.__main__ import TwoRooms as TwoRoomsOptions
+from experiments.two_rooms.figure import paper_curves
+from experiments.two_rooms.learning import CORRIDOR, N_BINS, N_PREVIOUS, N_STATES, draw_goals, learn, make_tasks
+from experiments.two_rooms.measures import (
     TRAINING,
-    Claim,
-    crossing,
+    _crossing,
     crossing_ratio,
-    interval,
+    estimated,
     sideways_probability,
     smoothed,
 )
-from sb3_distral.experiments.two_rooms_figure import paper_curves
-from sb3_distral.experiments.two_rooms_page import claims_text
+from experiments.two_rooms.page import claims_lines, draw_study
+from experiments.two_rooms.study import Results, Study, read_results
 from sb3_distral.tasks.grids.two_rooms import CELLS, NEXT_CELL, TwoRooms
 
-N_ITERATIONS = 3
+TINY = Study((0, 1, 2), n_iterations=3, n_rollouts=2, length=20)
 
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(two_rooms_claims, "N_RESAMPLES", 20)
-    monkeypatch.setattr(two_rooms_figure, "N_RESAMPLES", 20)
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(two_rooms_figure, "write_figure", lambda folder, results: None)
-
-
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(two_rooms, "SEEDS_AT_ONCE", 2)
-    monkeypatch.setattr(two_rooms, "N_ROLLOUTS", 2)
-    monkeypatch.setattr(two_rooms, "LENGTH", 20)
-
-
-def study(folder: Path, n_seeds: int = 4, first_seed: int = 0, n_iterations: int = N_ITERATIONS) -> StudyTwoRooms:
-    return StudyTwoRooms(n_seeds=n_seeds, first_seed=first_seed, n_iterations=n_iterations, output=folder)
+    monkeypatch.setattr(measures, "N_RESAMPLES", 20)
 
 
 def made_up_results(distral: Any, separate: Any, n_seeds: int = 3) -> Results:
@@ -68,14 +44,14 @@ def test_corridor_by_hand() -> None:
 
 def test_goals_of_test_tasks_are_new() -> None:
     for seed in range(20):
-        training, test = draw_goals(seed)
+        training, test = draw_goals(seed, 8)
         assert len(training) == len(test) == 8
         assert not set(training) & set(test)
 
 
 def test_tables_are_the_suite() -> None:
     """Random actions in the suite's own tasks give the states, rewards and ends of the tables."""
-    goals = draw_goals(5)[:1]
+    goals = draw_goals(5, 8)[:1]
     tasks, suite = make_tasks(goals), TwoRooms(range(8), goal_seed=5)
     generator, row = np.random.default_rng(0), np.arange(8)
     suite.reset(row, seeds=range(8))
@@ -95,79 +71,47 @@ def test_tables_are_the_suite() -> None:
     assert states.max() < N_STATES and len(NEXT_CELL) * N_PREVIOUS * N_BINS == N_STATES
 
 
-@pytest.mark.usefixtures("tiny")
-def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study(tmp_path / "whole").run()
-    run_seeds = two_rooms.run_seeds
-
-    def interrupted(seeds: list[int], *arguments: Any) -> Results:
-        if 2 in seeds:
-            raise KeyboardInterrupt
-        return run_seeds(seeds, *arguments)
-
-    monkeypatch.setattr(two_rooms, "run_seeds", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        study(tmp_path / "parts").run()
-    assert read_results(tmp_path / "parts").seeds.tolist() == [0, 1]  # type: ignore[union-attr]
-    monkeypatch.setattr(two_rooms, "run_seeds", run_seeds)
-    study(tmp_path / "parts").run()
-    for name in ("results.npz", "claims.md", "two-rooms.png"):
-        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes(), name
-    assert not list(tmp_path.rglob("*.part"))
+def test_results_are_read_seed_by_seed_as_they_were_learned(tmp_path: Path) -> None:
+    for seeds in ((2,), (0, 1)):
+        run_study(Study(seeds, n_iterations=3, n_rollouts=2, length=20), tmp_path, learn)
+    results = read_results(tmp_path)
+    assert results.seeds.tolist() == [0, 1, 2]
+    for index, run in enumerate(TINY.runs):
+        again = learn(run)
+        for name in ("returns", "corridor", "goals"):
+            assert getattr(results, name)[index].tolist() == np.array(again[name], results.returns.dtype).tolist() or (
+                getattr(results, name)[index].tolist() == again[name]
+            )
+    assert results.returns.dtype == np.float32
 
 
-@pytest.mark.usefixtures("tiny", "undrawn")
-def test_done_seeds_are_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study(tmp_path, n_seeds=1, first_seed=3).run()
-    study(tmp_path, n_seeds=2, first_seed=2).run()
-    runs = json.loads((tmp_path / "study.json").read_text())["runs"]
-    assert [run["seeds"] for run in runs] == [[3], [2]]
-    command = "sb3-distral study two-rooms --n-seeds=2 --first-seed=2 --n-iterations=3"
-    assert runs[1]["command"] == f"{command} --output={tmp_path}"
-    monkeypatch.setattr(two_rooms, "run_seeds", None)
-    (tmp_path / "claims.md").unlink()
-    study(tmp_path, n_seeds=2, first_seed=2).run()
-    assert (tmp_path / "claims.md").exists()
-    with pytest.raises(ValueError, match=r"--n-iterations is 4, but .* holds results of 3 iterations"):
-        study(tmp_path, n_iterations=4).run()
+def test_a_run_is_the_same_learned_alone_or_after_another() -> None:
+    first, second = TINY.runs[:2]
+    alone = learn(second)
+    learn(first)
+    assert learn(second) == alone != learn(first)
 
 
-@pytest.mark.usefixtures("tiny")
-def test_folder_of_another_study_is_refused_before_anything_is_learned(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "study.json").write_text('{"kind": "figure4", "commands": []}')
-    monkeypatch.setattr(two_rooms, "run_seeds", None)
-    with pytest.raises(ValueError, match=r"holds the study figure4, expected two-rooms or an empty folder"):
-        study(tmp_path).run()
-    (tmp_path / "study.json").write_text("{")
-    with pytest.raises(ValueError, match=r"study\.json cannot be read"):
-        study(tmp_path).run()
-
-
-@pytest.mark.usefixtures("tiny", "undrawn")
-def test_damaged_results_are_said_and_done_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    study(tmp_path, n_seeds=1).run()
-    whole = (tmp_path / "results.npz").read_bytes()
-    (tmp_path / "results.npz").write_bytes(whole[:-200])
-    with pytest.raises(ValueError, match=r"no readable results\.npz"):
-        plot_two_rooms(tmp_path, tmp_path)
-    study(tmp_path, n_seeds=1).run()
-    assert "is damaged" in capsys.readouterr().out
-    assert (tmp_path / "results.npz").read_bytes() == whole
-
-
-def test_options_are_checked(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="--n-seeds is 0, expected at least 1"):
-        study(tmp_path, n_seeds=0).run()
+def test_run_and_draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, output = tmp_path / "study", tmp_path / "new"
+    options = ["--n-seeds", "2", "--first-seed", "4", "--n-iterations", "2", "--n-jobs", "1"]
+    main(TwoRoomsOptions, draw_study, ["run", *options, "--output", str(folder)])
+    assert read_results(folder).seeds.tolist() == [4, 5]
+    (made_by,) = Store(folder).commands
+    words = f"--output={folder} --n-seeds=2 --first-seed=4 --n-iterations=2 --n-jobs=1"
+    assert made_by["command"] == f"python -m experiments.two_rooms run {words}"
+    main(TwoRoomsOptions, draw_study, ["draw", str(folder), "--output", str(output)])
+    assert str(output / "two-rooms.png") in capsys.readouterr().out
+    for name in ("two-rooms.png", "claims.md"):
+        assert (folder / name).read_bytes() == (output / name).read_bytes()
 
 
 def test_smoothing_and_crossing_by_hand() -> None:
     assert smoothed(np.array([1.0, 5.0, 3.0])).tolist() == [1.0, 5.0, 3.0]
     ramp = np.arange(100.0)
     assert smoothed(ramp).tolist() == (ramp[1:] - 0.5).tolist()
-    assert crossing(ramp, 9.5) == 11
-    assert crossing(ramp, 1000.0) == np.inf
+    assert _crossing(ramp, 9.5) == 11
+    assert _crossing(ramp, 1000.0) == np.inf
 
 
 def test_ratio_of_crossings() -> None:
@@ -178,26 +122,11 @@ def test_ratio_of_crossings() -> None:
     assert np.isnan(crossing_ratio(made_up_results(early, late), TRAINING, 99.0))
 
 
-def test_verdicts() -> None:
-    above, below = Claim("", sideways_probability, 2.4), Claim("", sideways_probability, 0.05, is_above=False)
-    assert [above.verdict(2.4, 3), above.verdict(2, 2.3), above.verdict(2, 3)] == [
-        "holds",
-        "does not hold",
-        "undecided",
-    ]
-    assert [below.verdict(0, 0.05), below.verdict(0.06, 1), below.verdict(0, 1)] == [
-        "holds",
-        "does not hold",
-        "undecided",
-    ]
-    assert above.verdict(np.nan, np.nan) == "undecided"
-
-
 def test_interval_and_page_of_made_up_results() -> None:
     results = made_up_results(np.arange(10.0), np.arange(10.0) / 4)
-    assert interval(results, sideways_probability) == pytest.approx((0.4, 0.4))
-    text = claims_text(results)
-    assert "| 40.0% | 40.0% to 40.0% | ≤ 5.0% | **does not hold** |" in text
+    assert estimated(results, sideways_probability) == pytest.approx((0.4, 0.4, 0.4))
+    text = "\n".join(claims_lines(results))
+    assert "| ≤ 5.0% | 40.0% | [40.0%, 40.0%] | **does not hold** |" in text
     assert "| training | 2.25 | 4 | 10 | 2.50 |" in text and "| training | -5.00 | 1 | 1 | 1.00 |" in text
 
 

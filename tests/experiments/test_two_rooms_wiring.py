@@ -7,9 +7,10 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrow
 
-from sb3_distral.experiments import two_rooms, two_rooms_claims, two_rooms_figure
-from sb3_distral.experiments.two_rooms import CORRIDOR, METHODS, N_STATES, Results, draw_goals, make_tasks, run_seeds
-from sb3_distral.experiments.two_rooms_claims import (
+from experiments.two_rooms import learning, measures
+from experiments.two_rooms.figure import draw_arrows, draw_figure, paper_curves
+from experiments.two_rooms.learning import CORRIDOR, N_STATES, draw_goals, learn, make_tasks
+from experiments.two_rooms.measures import (
     DOWN,
     LEFT,
     RIGHT,
@@ -17,15 +18,16 @@ from sb3_distral.experiments.two_rooms_claims import (
     TEST,
     TRAINING,
     UP,
+    band,
     difference,
     direction_margin,
-    interval,
+    estimated,
     sideways_probability,
     smoothed,
     spread_difference,
 )
-from sb3_distral.experiments.two_rooms_figure import draw_arrows, draw_figure, paper_curves
-from sb3_distral.experiments.two_rooms_page import claims_text, make_claims
+from experiments.two_rooms.page import claims_lines, make_claims
+from experiments.two_rooms.study import METHODS, Results, Study
 
 
 class Spy:
@@ -49,14 +51,13 @@ class Spy:
 @pytest.fixture
 def learners(monkeypatch: pytest.MonkeyPatch) -> list[Spy]:
     monkeypatch.setattr(Spy, "made", [], raising=False)
-    monkeypatch.setattr(two_rooms, "TabularDistral", Spy)
+    monkeypatch.setattr(learning, "TabularDistral", Spy)
     return Spy.made
 
 
 def test_every_learner_has_its_tasks_and_its_prior(learners: list[Spy]) -> None:
-    seeds = [3, 5]
-    results = run_seeds(seeds, 2, lambda n: None)
-    goals = np.stack([draw_goals(seed) for seed in seeds])
+    results = learn(Study((3,), n_iterations=2).runs[0])
+    goals = draw_goals(3, 8)[None]
     assert len(learners) == 4
     for learner, phase in zip(learners, (TRAINING, TEST, TRAINING, TEST), strict=True):
         assert (learner.tasks.rewards == make_tasks(goals[:, phase]).rewards).all()
@@ -65,18 +66,18 @@ def test_every_learner_has_its_tasks_and_its_prior(learners: list[Spy]) -> None:
     assert all((learner.prior == 0.2).all() for learner in separate)
     # Both methods act by the same random numbers, others on test tasks than on training tasks.
     assert training.draws == separate[0].draws != test.draws == separate[1].draws
-    assert results.returns.tolist() == [[[[1, 2], [11, 12]], [[21, 22], [31, 32]]]] * 2
-    assert (results.goals == goals).all() and results.seeds.tolist() == seeds
+    assert results["returns"] == [[[1, 2], [11, 12]], [[21, 22], [31, 32]]]
+    assert results["goals"] == goals[0].tolist()
 
 
 def test_corridor_is_the_trained_prior_after_moves_that_did_not_run_into_a_wall(learners: list[Spy]) -> None:
-    results = run_seeds([0, 1], 1, lambda n: None)
+    corridor = np.array(learn(Study((0,), n_iterations=1).runs[0])["corridor"])
     policy = learners[0].distilled_policy
-    assert results.corridor.shape == (2, 4, 5, 5)
-    for seed, cell, previous in np.ndindex(2, 4, 5):
+    assert corridor.shape == (4, 5, 5)
+    for cell, previous in np.ndindex(4, 5):
         # Six previous actions, the first of them none, times two bins of the previous reward, the first of them free.
         state = CORRIDOR[cell] * 12 + (previous + 1) * 2
-        assert results.corridor[seed, cell, previous].tolist() == policy[seed, state].tolist()
+        assert corridor[cell, previous].tolist() == policy[0, state].tolist()
 
 
 def by_hand(n_seeds: int = 2) -> Results:
@@ -104,7 +105,7 @@ def test_measures_by_hand() -> None:
 
 
 def test_claims_are_about_the_tasks_that_they_name() -> None:
-    found = {claim.text.split(" (")[0]: claim.statistic(by_hand()) for claim in make_claims()}
+    found = {claim.text.split(" (")[0]: claim.judge(by_hand()).judged[0].estimate.value for claim in make_claims()}
     for phase, name in enumerate(("training", "test")):
         assert found[f"Distral learns faster on {name} tasks"] == difference(by_hand(), phase, at_end=False)
         assert found[f"Distral ends higher on {name} tasks"] == difference(by_hand(), phase, at_end=True)
@@ -112,27 +113,28 @@ def test_claims_are_about_the_tasks_that_they_name() -> None:
 
 
 def test_interval_of_a_mean_is_that_of_a_t_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(two_rooms_claims, "N_RESAMPLES", 20_000)
+    monkeypatch.setattr(measures, "N_RESAMPLES", 20_000)
     values = np.random.default_rng(0).normal(size=10)
     results = by_hand(10)._replace(corridor=values)
     half = 2.2622 * values.std(ddof=1) / 10**0.5
-    found = interval(results, lambda own: float(own.corridor.mean()))
-    assert found == pytest.approx((values.mean() - half, values.mean() + half), abs=0.08 * half)
-    band = two_rooms_figure.band(np.stack([values, values + 5], axis=1))
-    assert band[:, 1] - 5 == pytest.approx(np.array(found), abs=0.1 * half)
+    _, *found = estimated(results, lambda own: float(own.corridor.mean()))
+    assert found == pytest.approx([values.mean() - half, values.mean() + half], abs=0.08 * half)
+    ends = band(np.stack([values, values + 5], axis=1))
+    assert ends[:, 1] - 5 == pytest.approx(np.array(found), abs=0.1 * half)
 
 
 def test_infinite_ends_stay_infinite() -> None:
     results = by_hand(4)
-    low, high = interval(results, lambda own: np.inf if (own.seeds == 0).any() else 2.0)
-    assert np.isnan(low) and high == np.inf
+    assert estimated(results, lambda own: np.inf if (own.seeds == 0).all() else 2.0) == (2.0, 2.0, 2.0)
+    _, low, high = estimated(results, lambda own: np.inf if own.seeds.sum() < 3 else 2.0)
+    assert (low, high) == (2.0, np.inf)
 
 
 def test_one_seed_decides_nothing() -> None:
-    assert np.isnan(interval(by_hand(1), sideways_probability)).all()
-    assert np.isnan(interval(by_hand(1), lambda own: np.inf)).all()
-    assert np.isnan(two_rooms_figure.band(np.ones((1, 3)))).all()
-    text = claims_text(by_hand(1))
+    assert np.isnan(estimated(by_hand(1), sideways_probability)[1:]).all()
+    assert np.isnan(estimated(by_hand(1), lambda own: np.inf)[1:]).all()
+    assert np.isnan(band(np.ones((1, 3)))).all()
+    text = "\n".join(claims_lines(by_hand(1)))
     assert text.count("**undecided**") == 11 and "nan" not in text.split("Iterations after")[0]
     assert "One seed says nothing" in text
 
@@ -151,7 +153,7 @@ def test_longest_arrow_points_where_the_likeliest_action_goes(action: int, direc
 
 
 def test_figure_shows_the_curves_with_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(two_rooms_figure, "N_RESAMPLES", 20)
+    monkeypatch.setattr(measures, "N_RESAMPLES", 20)
     results = by_hand()
     training, test, paper = draw_figure(results).subfigs[0].axes
     for axes, phase in ((training, TRAINING), (test, TEST)):
