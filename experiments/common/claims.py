@@ -63,7 +63,8 @@ class Claim(Generic[ResultsT]):
         """
         judged = []
         for number in self.numbers:
-            estimate, jointly = (number(results, n_comparisons) for n_comparisons in (1, len(self.numbers)))
+            estimate = number(results, 1)
+            jointly = number(results, len(self.numbers)) if len(self.numbers) > 1 else estimate
             judged.append(Judged(estimate, self.verdict(estimate), self.verdict(jointly) == "does not hold"))
         return Judgement(self, judged)
 

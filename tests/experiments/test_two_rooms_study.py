@@ -78,10 +78,9 @@ def test_results_are_read_seed_by_seed_as_they_were_learned(tmp_path: Path) -> N
     assert results.seeds.tolist() == [0, 1, 2]
     for index, run in enumerate(TINY.runs):
         again = learn(run)
-        for name in ("returns", "corridor", "goals"):
-            assert getattr(results, name)[index].tolist() == np.array(again[name], results.returns.dtype).tolist() or (
-                getattr(results, name)[index].tolist() == again[name]
-            )
+        assert results.returns[index].tolist() == np.float32(again["returns"]).tolist()
+        assert results.corridor[index].tolist() == again["corridor"]
+        assert results.goals[index].tolist() == again["goals"]
     assert results.returns.dtype == np.float32
 
 
