@@ -7,6 +7,10 @@ INSTALLED := $(VENV)/.installed
 
 help:  ## Print this list
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@echo 'Studies of the paper, after make install (--help lists options, draw DIR instead of run draws what is done):'
+	@echo '  $(PYTHON) -m experiments.two_rooms run'
+	@echo '  $(PYTHON) -m experiments.figure4 run --suite grid-mazes --output runs/figure4'
+	@echo '  $(PYTHON) -m experiments.mazes run --output runs/mazes-results'
 
 install: $(INSTALLED)  ## Make .venv and install the package with everything the commands below need
 

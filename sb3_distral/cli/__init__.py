@@ -8,9 +8,6 @@ The command line.
     sb3-distral evaluate runs/grid-mazes-KL+ent_2col-seed0
     sb3-distral evaluate runs/grid-mazes-KL+ent_2col-seed0 --suite-arguments maze_seed=1    # π0 on unseen mazes
     tensorboard --logdir runs
-    sb3-distral study two-rooms --output docs/results/two-rooms    # the paper's Figure 3
-    sb3-distral study figure4 --suite grid-mazes --output runs/figure4    # Figure 4, resumable
-    sb3-distral plot runs/figure4    # figures and claims from what is done
     sb3-distral doctor    # what is installed, whether MiniWorld can draw, how fast the tasks are
 
 ``python -m sb3_distral.cli`` is the same. A command is a dataclass with a method ``run``; its fields are the options.
@@ -27,12 +24,11 @@ import tyro
 import sb3_distral
 from sb3_distral.cli.doctor import Doctor
 from sb3_distral.cli.evaluate import Evaluate
-from sb3_distral.cli.study import Plot, Study
 from sb3_distral.cli.train import Train
 
-__all__ = ["Doctor", "Evaluate", "Plot", "Study", "Train", "main"]
+__all__ = ["Doctor", "Evaluate", "Train", "main"]
 
-Command = Train | Evaluate | Study | Plot | Doctor
+Command = Train | Evaluate | Doctor
 FLAGS = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitSubcommandPrefixes)
 
 
@@ -40,8 +36,7 @@ def main(args: Sequence[str] | None = None) -> None:
     """
     Parse the options and run the command.
 
-    Mistakes of the user end with a message and exit code 2, an interruption with 130, a study with failed runs with 1,
-    all else with a traceback.
+    Mistakes of the user end with a message and exit code 2, an interruption with 130, all else with a traceback.
 
     :param args: Words after the program's name; those of the process by default
     """
@@ -53,10 +48,7 @@ def main(args: Sequence[str] | None = None) -> None:
         print(f"sb3-distral: {error}", file=sys.stderr)
         raise SystemExit(2) from error
     except KeyboardInterrupt as error:
-        print(
-            "\nsb3-distral: interrupted. A training goes on with --resume, a study with the same --output.",
-            file=sys.stderr,
-        )
+        print("\nsb3-distral: interrupted. A training goes on with --resume.", file=sys.stderr)
         raise SystemExit(130) from error
 
 
