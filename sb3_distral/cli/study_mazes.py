@@ -13,12 +13,12 @@ from stable_baselines3.common.type_aliases import PolicyPredictor
 
 from sb3_distral.algorithms.evaluation import EVALUATION_SEED, evaluate_tasks
 from sb3_distral.algorithms.table1 import ALGORITHMS
-from sb3_distral.cli.evaluate import DISTILLED_POLICY, TASK_POLICY, Evaluate
+from sb3_distral.cli.evaluate import Evaluate
 from sb3_distral.cli.study_two_rooms import experiments_extra
 from sb3_distral.cli.train import Train
-from sb3_distral.runs.choice import TaskChoice, check_at_least
+from sb3_distral.runs import DISTILLED_POLICY, TASK_POLICY, TaskChoice, load_model
+from sb3_distral.runs.choice import check_at_least
 from sb3_distral.runs.folder import MODEL
-from sb3_distral.runs.models import load_model
 
 if TYPE_CHECKING:
     Algorithm = str
@@ -103,7 +103,7 @@ class StudyMazes:
         """
         return Train(
             suite="mazes",
-            suite_arguments=in_words(MAZES["final"]),
+            suite_arguments=MAZES["final"],
             algorithm=algorithm,
             learning_rate=7e-4,
             n_envs_per_task=4,
@@ -127,8 +127,7 @@ class StudyMazes:
         :return: What ``sb3-distral evaluate`` writes
         """
         output = run / f"{mazes}.json"
-        arguments = in_words(MAZES[mazes])
-        evaluation = Evaluate(path=run, suite_arguments=arguments, n_episodes=N_EPISODES, seed=self.evaluation_seed)
+        evaluation = Evaluate(path=run, suite_arguments=MAZES[mazes], n_episodes=N_EPISODES, seed=self.evaluation_seed)
         replace(evaluation, n_threads=self.n_threads, output=output).run()
         return json.loads(output.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
@@ -138,7 +137,7 @@ class StudyMazes:
         """
         returns = {}
         for name, arguments in MAZES.items():
-            choice = TaskChoice(suite="mazes", suite_arguments=in_words(arguments))
+            choice = TaskChoice(suite="mazes", suite_arguments=arguments)
             with closing(choice.make_eval_env(N_EPISODES)) as env:
                 env.seed(self.evaluation_seed)
                 returns[name] = {"tasks": evaluate_tasks(RandomActions(env.action_space), env, N_EPISODES)}
@@ -154,14 +153,6 @@ class StudyMazes:
         moments = play(load_model(model_path), env_id, FILMED_TASK, FILM_STEPS, self.evaluation_seed)
         write_film(moments, self.output / "agent.gif")
         write_sheet(moments, self.output / "agent.png")
-
-
-def in_words(arguments: dict[str, int]) -> tuple[str, ...]:
-    """
-    :param arguments: Arguments of a suite
-    :return: The same for the command line
-    """
-    return tuple(f"{name}={value}" for name, value in arguments.items())
 
 
 class RandomActions(PolicyPredictor):

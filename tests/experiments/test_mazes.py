@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from sb3_distral.cli import study_mazes
-from sb3_distral.cli.evaluate import DISTILLED_POLICY, TASK_POLICY
 from sb3_distral.cli.study import Plot
 from sb3_distral.cli.study_mazes import StudyMazes
 from sb3_distral.experiments.maze_page import draw_curves, returns_text
 from sb3_distral.experiments.maze_runs import RANDOM, logged_evaluations, read_results
+from sb3_distral.runs import DISTILLED_POLICY, TASK_POLICY
 
 TASKS = ("maze-0", "maze-1")
 
