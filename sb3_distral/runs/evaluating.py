@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.utils import set_random_seed
 
+from sb3_distral.algorithms.base import DistralAlgorithm
 from sb3_distral.algorithms.evaluation import DistilledPredictor, evaluate_tasks
 from sb3_distral.envs.prior import as_seen_by_policies
 from sb3_distral.envs.task_id import plain_space
@@ -16,7 +17,6 @@ from sb3_distral.envs.task_vec_env import TaskVecEnv
 from sb3_distral.errors import UsageError
 from sb3_distral.runs.choice import TaskChoice, check_at_least
 from sb3_distral.runs.folder import OPTIONS, load_saved, run_folder
-from sb3_distral.runs.models import Model
 from sb3_distral.runs.training import Training
 
 #: Returns by policy, then by task.
@@ -143,7 +143,7 @@ def choose_tasks(path: Path, given: TaskChoice, trained: TaskChoice | None) -> T
     )
 
 
-def check_spaces(model: Model, env: TaskVecEnv) -> None:
+def check_spaces(model: DistralAlgorithm, env: TaskVecEnv) -> None:
     """
     Check that a model can act in tasks.
 
@@ -163,7 +163,7 @@ def check_spaces(model: Model, env: TaskVecEnv) -> None:
             )
 
 
-def make_notes(model: Model, trained: TaskChoice | None, returns: Returns) -> tuple[str, ...]:
+def make_notes(model: DistralAlgorithm, trained: TaskChoice | None, returns: Returns) -> tuple[str, ...]:
     """
     Say what a reader of the returns has to know.
 

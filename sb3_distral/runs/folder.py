@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 from stable_baselines3.common.logger import Logger, make_output_format
 from typing_extensions import override
 
+from sb3_distral.algorithms.base import DistralAlgorithm
 from sb3_distral.algorithms.checkpoint import RolloutCheckpointCallback
 from sb3_distral.envs.task_vec_env import TaskVecEnv
 from sb3_distral.errors import UsageError
 from sb3_distral.files import atomic_write
-from sb3_distral.runs.models import Model, UnusableModelError, check_finite, load_model
+from sb3_distral.runs.models import UnusableModelError, check_finite, load_model
 
 OPTIONS, MODEL, CHECKPOINTS = "train.json", "model.zip", "checkpoints"
 N_KEPT_CHECKPOINTS = 2
@@ -30,7 +31,7 @@ class Saved(NamedTuple):
     """
 
     path: Path
-    model: Model
+    model: DistralAlgorithm
 
 
 class LastCheckpoints(RolloutCheckpointCallback):

@@ -11,6 +11,7 @@ import torch as th
 from stable_baselines3.common.callbacks import BaseCallback, ProgressBarCallback
 from typing_extensions import Self
 
+from sb3_distral.algorithms.base import DistralAlgorithm
 from sb3_distral.algorithms.evaluation import TaskEvalCallback
 from sb3_distral.algorithms.table1 import algorithm_arguments
 from sb3_distral.envs.task_vec_env import TaskVecEnv
@@ -26,7 +27,7 @@ from sb3_distral.runs.folder import (
     remove_unfinished,
     write_json,
 )
-from sb3_distral.runs.models import LEARNERS, Model, algorithm_class, check_finite
+from sb3_distral.runs.models import LEARNERS, algorithm_class, check_finite
 
 log = logging.getLogger(__name__)
 
@@ -187,18 +188,19 @@ class Training(TaskChoice):
                     f"Leave {name} as it was, or choose an empty folder for a new run."
                 )
 
-    def begin(self, env: TaskVecEnv) -> Model:
+    def begin(self, env: TaskVecEnv) -> DistralAlgorithm:
         """
         Make a new model.
 
         :param env: The tasks
         :return: The model
         """
-        arguments = algorithm_arguments(self.algorithm, self.beta)
+        algorithm = algorithm_class(self.learner, self.policy, env)
+        arguments = algorithm_arguments(self.algorithm, self.beta) | LEARNERS[self.learner].arguments
         arguments |= {"policy": self.policy, "learning_rate": self.options()["learning_rate"], "seed": self.seed}
-        return algorithm_class(self.learner, self.policy, env)(env, **arguments)
+        return algorithm(env, **arguments)
 
-    def go_on(self, env: TaskVecEnv) -> Model:
+    def go_on(self, env: TaskVecEnv) -> DistralAlgorithm:
         """
         Load the newest checkpoint, or begin where there is none.
 
@@ -213,7 +215,7 @@ class Training(TaskChoice):
         log.info("Going on from %s: %d of %d steps are done.", path, model.num_timesteps, self.total_timesteps)
         return model
 
-    def learn(self, model: Model) -> None:
+    def learn(self, model: DistralAlgorithm) -> None:
         """
         Train, with logs, checkpoints and a progress bar.
 

@@ -13,7 +13,7 @@ def test_the_newest_checkpoint_is_the_first(tmp_path):
 
 
 def test_missing_models_are_refused(tmp_path):
-    with pytest.raises(UsageError, match="There is no .*missing; expected the folder of a run"):
+    with pytest.raises(UsageError, match=r"There is no .*missing; expected the folder of a run"):
         load_saved(tmp_path / "missing")
     with pytest.raises(UsageError, match=r"neither model\.zip nor a checkpoint"):
         load_saved(tmp_path)
@@ -21,4 +21,6 @@ def test_missing_models_are_refused(tmp_path):
 
 def test_the_run_of_a_model(tmp_path):
     assert run_folder(tmp_path) == tmp_path
-    assert run_folder(Path("run/model.zip")) == run_folder(Path("run/checkpoints/checkpoint_1_steps.zip")) == Path("run")
+    assert (
+        run_folder(Path("run/model.zip")) == run_folder(Path("run/checkpoints/checkpoint_1_steps.zip")) == Path("run")
+    )

@@ -96,5 +96,5 @@ def test_models_that_diverged_are_refused(value, saved):
     with th.no_grad():
         model.distilled_policy.value_net.bias[0] = value
     model.save(path)
-    with pytest.raises(UnusableModelError, match="parameters that are not finite.*lower learning rate"):
+    with pytest.raises(UnusableModelError, match=r"parameters that are not finite.*lower learning rate"):
         load_model(path)

@@ -281,7 +281,7 @@ def test_a_finished_run_is_left_alone(finished, said):
 
 
 def test_a_folder_with_a_run_is_refused(finished):
-    with pytest.raises(UsageError, match="holds a run already.*--resume.*--output"):
+    with pytest.raises(UsageError, match=r"holds a run already.*--resume.*--output"):
         tiny(finished).train()
 
 
