@@ -22,9 +22,9 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
     """
     An algorithm whose files hold, beside weights and counters, generators and the place in every task.
 
-    Loaded with ``env``, the tasks as in the constructor, it trains on where it stopped: random generators come back, and
-    so does the place in every task where the environment can be put back (the grid suites can); another environment is
-    reset, as it is with ``force_reset``. Loaded without, it predicts.
+    Loaded with ``env``, the tasks as in the constructor, it trains on where it stopped: random generators come back,
+    and so does the place in every task where the environment can be put back (the grid suites can); another environment
+    is reset, as it is with ``force_reset``. Loaded without, it predicts.
     """
 
     env: RegularizedReward | None
