@@ -72,7 +72,8 @@ def test_observation_spaces_that_differ_name_the_task_and_both_spaces(wrap):
 @pytest.mark.parametrize("wrap", [lambda make: make, lambda make: DummyVecEnv([make])])
 def test_action_spaces_that_differ_name_the_task_and_both_spaces(wrap):
     tasks = {"first": Toy, "second": partial(Toy, n_actions=7)}
-    with raises("action space of task 'second' is Discrete(7)", "'first' is Discrete(2)", "wrap the environments"):
+    of_second, of_first = (f"{spaces.Discrete(n)}" for n in (7, 2))
+    with raises(f"action space of task 'second' is {of_second}", f"'first' is {of_first}", "wrap the environments"):
         make_task_vec_env({name: wrap(make) for name, make in tasks.items()}).close()
 
 

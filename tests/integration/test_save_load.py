@@ -133,7 +133,7 @@ def test_tasks_in_another_order_are_refused(tmp_path):
 
 def test_another_number_of_tasks_is_refused(tmp_path):
     DistralA2C(TASKS).save(tmp_path / "model")
-    with pytest.raises(ValueError, match="Observation spaces do not match"):
+    with pytest.raises(ValueError):
         DistralA2C.load(tmp_path / "model", env=[Toy] * 3)
 
 
@@ -208,7 +208,7 @@ def test_wrong_arguments_of_load_are_refused(tmp_path):
     DistralA2C(TASKS).save(tmp_path / "model")
     with pytest.raises(ValueError, match="alpha=7"):
         DistralA2C.load(tmp_path / "model", alpha=7.0)
-    with pytest.raises(ValueError, match="policy kwargs do not equal"):
+    with pytest.raises(ValueError):
         DistralA2C.load(tmp_path / "model", policy_kwargs={"net_arch": [3]})
 
 
