@@ -9,6 +9,7 @@ from stable_baselines3.common.vec_env import VecMonitor
 
 from sb3_distral.envs.task_vec_env import TaskVecEnv
 from sb3_distral.errors import UsageError
+from sb3_distral.tasks import world_hooks
 from sb3_distral.tasks.adapters import BatchedVecEnv, SingleTaskEnv
 from sb3_distral.tasks.batched import BatchedTasks
 from sb3_distral.tasks.grids.grid_mazes import GridMazes
@@ -129,3 +130,4 @@ for _suite, _prefix, _entry_point in (
     _register(_prefix, f"sb3_distral.tasks.grids.{_entry_point}", _suite.n_tasks, _suite.max_episode_steps)
 for _world_suite in WORLD_SUITES.values():
     _register(_world_suite.prefix, _world_suite.entry_point, _world_suite.n_tasks)
+world_hooks.register()
