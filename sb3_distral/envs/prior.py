@@ -25,8 +25,8 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
     The reward becomes R'(a, s) = R + (α/β) log π0(a|s), as redefined in Section 2.2. The algorithm's own entropy bonus
     (``ent_coef``) is the rest of (1). The task's own reward stays in ``info["task_reward"]``.
 
-    :param env: An environment with the spaces of the training tasks, but for bounds and floating type; it may have fewer
-        discrete actions, then π0 is the one among these. Put a ``Monitor`` inside to log its own returns
+    :param env: An environment with the spaces of the training tasks, but for bounds and floating type; perhaps of fewer
+        discrete actions, and π0 is then the one among these. Put a ``Monitor`` inside to log its own returns
     :param distilled_policy: ``model.distilled_policy``, kept fixed; a recurrent one remembers the episode
     :param alpha: α, in [0, 1]
     :param beta: β > 0, ``inf`` for no prior

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from integration.toys import DICT_SPACE, Toy, assert_equal
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
@@ -21,8 +22,6 @@ from sb3_distral import RemoteVecEnv, make_task_vec_env
 from sb3_distral.envs import remote_vec_env
 from sb3_distral.envs.concat_vec_env import ConcatVecEnv
 from sb3_distral.envs.remote_vec_env import START_METHOD
-
-from .toys import DICT_SPACE, Toy, assert_equal
 
 GRID = "sb3_distral/GridMaze-0-v0"
 
@@ -206,7 +205,7 @@ def test_an_error_while_environments_are_made_ends_the_process():
     before = multiprocessing.active_children()
     with pytest.raises(ZeroDivisionError) as caught:
         RemoteVecEnv(lambda: 1 // 0)
-    assert "1 // 0" in str(caught.value.__cause__)
+    assert "in <lambda>" in str(caught.value.__cause__)
     assert multiprocessing.active_children() == before
 
 
