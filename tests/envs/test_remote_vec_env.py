@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from integration.toys import DICT_SPACE, Toy, assert_equal
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
@@ -22,8 +23,6 @@ from sb3_distral import RemoteVecEnv, make_task_vec_env
 from sb3_distral.envs import remote_vec_env
 from sb3_distral.envs.concat_vec_env import ConcatVecEnv
 from sb3_distral.envs.remote_vec_env import START_METHOD
-
-from .toys import DICT_SPACE, Toy, assert_equal
 
 GRID = "sb3_distral/GridMaze-0-v0"
 
