@@ -88,14 +88,8 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         if self.seed is not None:
             # An environment that is reset goes on with other episodes than those that it began with.
             self.env.seed(self.seed + self.num_timesteps)
-        if state["env"] is None or force_reset or len(state["dones"]) != self.n_envs:
-            return
-        try:
-            set_env_state(self.env.venv, state["env"])
-        except ValueError:
-            # Another environment, or one whose place is not known: it is reset, as Stable-Baselines3 does.
-            return
-        self._go_on_from(state)
+        if state["env"] is not None and not force_reset and set_env_state(self.env.venv, state["env"]):
+            self._go_on_from(state)
 
     def _go_on_from(self, state: dict[str, Any]) -> None:
         assert self.env is not None

@@ -8,74 +8,70 @@ The command line.
     sb3-distral evaluate runs/grid-mazes-KL+ent_2col-seed0
     sb3-distral evaluate runs/grid-mazes-KL+ent_2col-seed0 --suite-arguments maze_seed=1    # π0 on unseen mazes
     tensorboard --logdir runs
-    sb3-distral study two-rooms --output docs/results/two-rooms    # the paper's Figure 3
-    sb3-distral study figure4 --suite grid-mazes --output runs/figure4    # Figure 4, resumable
-    sb3-distral plot runs/figure4    # figures and claims from what is done
     sb3-distral doctor    # what is installed, whether MiniWorld can draw, how fast the tasks are
 
-``python -m sb3_distral.cli`` is the same. A command is a dataclass with a method ``run``; its fields are the options.
+``python -m sb3_distral`` is the same. A command is a dataclass with a method ``run``; its fields are the options.
 """
 
+import logging
 import sys
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
 
 import gymnasium as gym
 import tyro
+from typing_extensions import override
 
-import sb3_distral
 from sb3_distral.cli.doctor import Doctor
 from sb3_distral.cli.evaluate import Evaluate
-from sb3_distral.cli.study import Plot, Study
 from sb3_distral.cli.train import Train
+from sb3_distral.errors import UsageError
 
-__all__ = ["Doctor", "Evaluate", "Plot", "Study", "Train", "main"]
+__all__ = ["Doctor", "Evaluate", "Train", "main"]
 
-Command = Train | Evaluate | Study | Plot | Doctor
+Command = Train | Evaluate | Doctor
 FLAGS = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitSubcommandPrefixes)
+
+
+class Printer(logging.Handler):
+    """Print what the package reports."""
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        print(record.getMessage())
+
+
+PRINTER = Printer()
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """
     Parse the options and run the command.
 
-    Mistakes of the user end with a message and exit code 2, an interruption with 130, a study with failed runs with 1,
-    all else with a traceback.
+    Mistakes of the user end with a message and exit code 2, an interruption with 130, all else with a traceback.
 
     :param args: Words after the program's name; those of the process by default
     """
+    package = logging.getLogger("sb3_distral")
+    package.setLevel(logging.INFO)
+    package.addHandler(PRINTER)
     try:
         parse(sys.argv[1:] if args is None else args).run()
-    except (ValueError, OSError, gym.error.Error) as error:
-        if not is_mistake(error):
-            raise
+    except (UsageError, OSError, gym.error.Error) as error:
         print(f"sb3-distral: {error}", file=sys.stderr)
         raise SystemExit(2) from error
     except KeyboardInterrupt as error:
-        print(
-            "\nsb3-distral: interrupted. A training goes on with --resume, a study with the same --output.",
-            file=sys.stderr,
-        )
+        print("\nsb3-distral: interrupted. A training goes on with --resume.", file=sys.stderr)
         raise SystemExit(130) from error
 
 
 def parse(args: Sequence[str]) -> Command:
     """
+    Parse the options.
+
     :param args: Words after the program's name
     :return: The command; options not given to a training that goes on are those it began with
     """
     command: Command = tyro.cli(Command, prog="sb3-distral", args=args, config=FLAGS)
     if isinstance(command, Train) and command.resume and (begun := Train.read(command.folder)) is not None:
-        begun.output = command.folder
         return tyro.cli(Train, prog="sb3-distral train", args=args[1:], default=begun, config=FLAGS)
     return command
-
-
-def is_mistake(error: Exception) -> bool:
-    """
-    :param error: A ``ValueError``, or an error of the file system or of gymnasium
-    :return: Whether its message is for the user: all but the ``ValueError`` of another library are
-    """
-    source = traceback.extract_tb(error.__traceback__)[-1].filename
-    return not isinstance(error, ValueError) or Path(sb3_distral.__file__).parent in Path(source).parents

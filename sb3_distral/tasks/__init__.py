@@ -4,6 +4,7 @@ from typing import Any
 
 from sb3_distral.envs.task_vec_env import TaskVecEnv
 from sb3_distral.errors import UsageError
+from sb3_distral.tasks import world_hooks
 from sb3_distral.tasks.adapters import BatchedVecEnv, SingleTaskEnv
 from sb3_distral.tasks.batched import BatchedTasks
 from sb3_distral.tasks.grids.mazes import GridMazes
@@ -89,3 +90,4 @@ def default_arguments(name: str) -> dict[str, int]:
 
 for _suite in SUITES.values():
     _suite.register()
+world_hooks.register()

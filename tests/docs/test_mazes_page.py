@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sb3_distral.experiments.maze_page import TABLE, returns_text
-from sb3_distral.experiments.maze_runs import read_results
+from experiments.mazes.page import TABLE, returns_lines
+from experiments.mazes.study import read_results
 
 DOCS = Path(__file__).parents[2] / "docs"
 RESULTS = DOCS / "results" / "mazes"
@@ -14,7 +14,7 @@ PAGE = (DOCS / "mazes.md").read_text(encoding="utf-8")
 
 
 def test_the_table_is_that_of_the_results() -> None:
-    table = returns_text(read_results(RESULTS))
+    table = "\n".join(returns_lines(read_results(RESULTS))) + "\n"
     assert (RESULTS / TABLE).read_text(encoding="utf-8") == table
     assert table in PAGE
 

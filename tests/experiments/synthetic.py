@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from sb3_distral.experiments.run_files import write_run, write_study
-from sb3_distral.experiments.study import FIGURE_4, Run, Study
-from sb3_distral.experiments.training import N_BINS
+from experiments.common.store import Store
+from experiments.figure4.study import FIGURE_4, Run, Study
+from experiments.figure4.training import N_BINS
 
 N_TASKS = 4
 #: Final level and share of training until half of it is reached: as the paper says of mazes.
@@ -38,7 +38,7 @@ def made_up(
     generator = np.random.default_rng(place)
     level, half_time = levels[run.algorithm]
     # The setting in the middle is best; the others lose up to 60 %.
-    off = abs(np.log(run.setting.entropy_cost / 0.01)) + abs(np.log(run.setting.learning_rate / 2e-3))
+    off = abs(np.log(run.entropy_cost / 0.01)) + abs(np.log(run.learning_rate / 2e-3))
     level = (level + noise * generator.standard_normal()) * np.exp(-0.3 * off)
     time = (np.arange(N_BINS) + 0.5) / N_BINS
     tasks = np.linspace(0.7, 1.3, N_TASKS)[:, None]
@@ -69,7 +69,8 @@ def write_study_of(
     :param is_there: Whether a run has ended
     :return: The folder, with the study in it
     """
-    write_study(folder, study, "made up")
+    store = Store(folder)
+    store.begin(study, "made up")
     for run in filter(is_there, study.runs):
-        write_run(folder, run, {"results": make(run)})
+        store.write(run, {"results": make(run)})
     return folder

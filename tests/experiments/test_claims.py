@@ -1,156 +1,78 @@
-import json
-from collections.abc import Mapping
-from dataclasses import replace
-from functools import partial
-from itertools import pairwise
-from pathlib import Path
-from typing import Any
+"""One claim, whatever the study: verdicts on its numbers and on it, and how they are printed."""
 
 import numpy as np
 import pytest
 
-from sb3_distral.experiments.claims import BASELINES, CLAIMS, DISTRAL, Comparison, judge, verdict
-from sb3_distral.experiments.claims_page import write_claims
-from sb3_distral.experiments.results import StudyResults, read_results
-from sb3_distral.experiments.run_files import run_path, write_study
-from sb3_distral.experiments.statistics import Estimate
-from sb3_distral.experiments.study import FIGURE_4, Run, Study
-from tests.experiments import synthetic
-from tests.experiments.synthetic import AS_IN_THE_PAPER, made_up, write_study_of
+from experiments.common.bootstrap import Estimate
+from experiments.common.claims import Claim, interval_text, number_text
+
+#: The results of these claims are the estimates themselves, one for each number.
+Estimates = list[Estimate]
 
 
-def verdicts(results: StudyResults) -> dict[str, str]:
-    return {claim.name: verdict(judge(claim, results)) for claim in CLAIMS[results.study.suite]}
+def claim_of(n_numbers: int, bound: float = 2.4, is_above: bool = True) -> Claim[Estimates]:
+    numbers = tuple(lambda results, _, i=i: results[i] for i in range(n_numbers))
+    return Claim("a claim", numbers, bound, is_above)
 
 
-def study_with(folder: Path, suite: str = "grid-mazes", **arguments: object) -> StudyResults:
-    return read_results(write_study_of(folder, FIGURE_4[suite], partial(made_up, **arguments)))  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("is_above", "ends", "expected"),
+    [
+        (True, (2.4, 3), "holds"),
+        (True, (2, 2.3), "does not hold"),
+        (True, (2, 3), "undecided"),
+        (True, (2, 2.4), "undecided"),
+        (True, (2.5, np.inf), "holds"),
+        (False, (0, 2.4), "holds"),
+        (False, (2.5, 3), "does not hold"),
+        (False, (2, 3), "undecided"),
+        (False, (2.4, 3), "undecided"),
+        (True, (2.4, 2.4), "undecided"),
+        (False, (2.4, 2.4), "undecided"),
+        (True, (np.nan, np.nan), "undecided"),
+        (True, (np.nan, 1), "undecided"),
+        (False, (3, np.nan), "undecided"),
+    ],
+)
+def test_verdict_on_a_number(is_above: bool, ends: tuple[float, float], expected: str) -> None:
+    assert claim_of(1, is_above=is_above).verdict(Estimate(0.0, *ends)) == expected
+    assert claim_of(1, is_above=is_above).judge([Estimate(0.0, *ends)]).verdict == expected
 
 
-def test_all_claims_hold_where_the_data_are_as_the_paper_says(tmp_path: Path) -> None:
-    assert set(verdicts(study_with(tmp_path)).values()) == {"holds"}
+HOLDS, FAILS, OPEN = Estimate(3.0, 2.9, 3.1), Estimate(1.0, 0.9, 1.1), Estimate(2.0, 1.0, 3.0)
 
 
-def test_claims_do_not_hold_where_the_data_say_the_opposite(tmp_path: Path) -> None:
-    # Baselines and Distral change places.
-    swapped: Mapping[str, tuple[float, float]] = {
-        name: (16 - level, 0.7 - half_time) for name, (level, half_time) in AS_IN_THE_PAPER.items()
-    }
-    found = verdicts(study_with(tmp_path, levels=swapped, speed=2.6))
-    assert {found[name] for name in ("a1", "a2", "a3", "a4", "a5", "a6", "e")} == {"does not hold"}
+@pytest.mark.parametrize(
+    ("estimates", "expected"),
+    [
+        ([HOLDS, HOLDS], "holds"),
+        ([HOLDS, OPEN], "undecided"),
+        ([HOLDS, FAILS], "does not hold"),
+        ([OPEN, FAILS], "does not hold"),
+    ],
+)
+def test_a_claim_holds_if_all_its_numbers_do(estimates: Estimates, expected: str) -> None:
+    assert claim_of(2).judge(estimates).verdict == expected
 
 
-def test_claims_are_undecided_where_all_algorithms_are_alike(tmp_path: Path) -> None:
-    alike = dict.fromkeys(AS_IN_THE_PAPER, (8.0, 0.4))
-    found = verdicts(study_with(tmp_path, levels=alike, noise=2.0))
-    assert "holds" not in {found[name] for name in ("a1", "a2", "a3", "a4", "a5", "a6")}
-    assert list(found.values()).count("undecided") >= 4
+def test_a_number_refutes_a_claim_only_beyond_what_chance_does_to_so_many() -> None:
+    def number(width: float, n_comparisons: int) -> Estimate:
+        return Estimate(1.0, 1 - n_comparisons * width, 1 + n_comparisons * width)
+
+    for width, expected in ((0.4, "does not hold"), (0.6, "undecided")):
+        judgement = Claim("a claim", (number,) * 3, bound=2.4).judge(width)
+        assert judgement.counts == "0 / 3 / 0"
+        assert judgement.verdict == expected
 
 
-def test_claims_about_the_other_suites(tmp_path: Path) -> None:
-    levels = dict(AS_IN_THE_PAPER) | {"KL_1col": (12.0, 0.1), "KL+ent_1col": (12.0, 0.15), "A3C": (8.5, 0.3)}
-    assert set(verdicts(study_with(tmp_path / "tag", "grid-tag", levels=levels)).values()) == {"holds"}
-    levels = dict(AS_IN_THE_PAPER) | {"KL_2col": (13.0, 0.15), "KL+ent_1col": (10.0, 0.4)}
-    assert set(verdicts(study_with(tmp_path / "nav", "grid-navigation", levels=levels)).values()) == {"holds"}
-
-
-def a_run_is_missing(run: Run) -> bool:
-    return not (run.algorithm == "KL_1col" and run.seed == 3)
-
-
-def test_claims_are_undecided_while_runs_are_missing(tmp_path: Path) -> None:
-    results = read_results(write_study_of(tmp_path, is_there=a_run_is_missing))
-    assert results.progress == "243 of 252 runs"
-    found = verdicts(results)
-    # Every claim has a pair with that algorithm.
-    assert set(found.values()) == {"undecided"}
-    pairs = judge(CLAIMS["grid-mazes"][0], results)
-    assert {pair.verdict for pair in pairs if "KL_1col" not in pair.pair} == {"holds"}
-
-
-@pytest.mark.parametrize("refutes, expected", [(False, "undecided"), (True, "does not hold")])
-def test_a_pair_refutes_a_claim_only_beyond_what_chance_does_to_so_many(refutes: bool, expected: str) -> None:
-    claim = CLAIMS["grid-mazes"][0]
-    pair = Comparison(claim, claim.pairs[0], (1.0, 2.0), Estimate(-1.0, -1.9, -0.1), "does not hold", refutes)
-    assert verdict([pair, pair._replace(verdict="holds", refutes=False)]) == expected
-
-
-def test_the_more_pairs_a_claim_has_the_wider_are_the_intervals_that_refute_it(tmp_path: Path) -> None:
-    """A difference that refutes a claim of one pair need not refute one of twelve."""
-    levels = dict.fromkeys(AS_IN_THE_PAPER, (8.0, 0.4)) | {"A3C": (9.5, 0.4)}
-    results, claim = study_with(tmp_path, levels=levels, noise=1.0), CLAIMS["grid-mazes"][1]
-    pair = ("KL+ent_2col", "A3C")
-    assert verdict(judge(claim._replace(pairs=(pair,)), results)) == "does not hold"
-    assert [own.verdict for own in judge(claim, results) if own.pair == pair] == ["does not hold"]
-    assert verdict(judge(claim, results)) == "undecided"
-
-
-#: All algorithms in one setting.
-SMALL = Study("grid-mazes", entropy_costs=(0.01,), learning_rates=(2e-3,))
-
-
-def test_faster_means_the_first_half_and_higher_the_end(tmp_path: Path) -> None:
-    # Distral is there at once but stays low: less area under the curve than the baselines have.
-    levels = dict.fromkeys(DISTRAL, (5.0, 0.05)) | dict.fromkeys(BASELINES, (12.0, 0.55))
-    found = verdicts(read_results(write_study_of(tmp_path, SMALL, partial(made_up, levels=levels))))
-    assert (found["a1"], found["a2"]) == ("holds", "does not hold")
-
-
-def test_two_columns_have_to_distil_better_than_the_baselines_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(synthetic.DISTILLED, "A3C_multitask", 12.0)
-    assert verdicts(read_results(write_study_of(tmp_path, SMALL)))["b1"] == "does not hold"
-
-
-def test_table_of_claims(tmp_path: Path) -> None:
-    write_claims(study_with(tmp_path), tmp_path / "claims.md")
-    text = (tmp_path / "claims.md").read_text()
-    assert "252 of 252 runs" in text
-    assert text.count("**holds**") == len(CLAIMS["grid-mazes"])
-    assert "| KL_2col | KL_1col |" in text
-    assert "nan" not in text
-
-
-@pytest.mark.parametrize("names", [("A3C",), ("KL_2col",)])
-def test_table_of_claims_with_one_algorithm(names: tuple[str, ...], tmp_path: Path) -> None:
-    results = read_results(write_study_of(tmp_path, is_there=lambda run: run.algorithm in names))
-    write_claims(results, tmp_path / "claims.md")
-    text = (tmp_path / "claims.md").read_text()
-    assert "36 of 252 runs" in text and "**holds**" not in text and "nan" not in text
-
-
-def best_distilled_at_high_cost(run: Run) -> dict[str, Any]:
-    results = made_up(run)
-    if run.setting.entropy_cost == 0.03:
-        results["distilled_curves"] = (10 * np.array(results["distilled_curves"])).tolist()
-    return results
-
-
-def test_page_names_its_columns_settings_and_damaged_files(tmp_path: Path) -> None:
-    study = replace(SMALL, entropy_costs=(0.01, 0.03), n_seeds=2)
-    folder = write_study_of(tmp_path, study, best_distilled_at_high_cost)
-    run_path(folder, study.runs[0]).write_text("{")
-    write_claims(read_results(folder), tmp_path / "claims.md")
-    text = (tmp_path / "claims.md").read_text()
-    assert "| KL_2col | 0.01, 0.002 | 0.03, 0.002 |" in text
-    assert f"- {study.runs[0].key}.json" in text
-    headers = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line, rule in pairwise(text.splitlines())
-        if rule.startswith("|---")
+def test_print() -> None:
+    judgement = claim_of(3).judge([HOLDS, FAILS, Estimate(np.nan)])
+    assert judgement.counts == "1 / 1 / 1"
+    assert judgement.rows == [
+        ["3.00", "[2.90, 3.10]", "holds"],
+        ["1.00", "[0.90, 1.10]", "does not hold"],
+        ["–", "–", "undecided"],
     ]
-    assert len(headers) == 2 + len(CLAIMS["grid-mazes"])
-    assert all(cell for header in headers for cell in header)
-    assert [header[-1] for header in headers[:-1]] == ["verdict"] * (len(headers) - 1)
-
-
-def test_page_names_all_commands_with_the_first_date_and_the_last(tmp_path: Path) -> None:
-    folder = write_study_of(tmp_path, SMALL)
-    write_study(folder, SMALL, "another command")
-    record = json.loads((folder / "study.json").read_text())
-    for made_by, date in zip(record["commands"], ("2026-01-01", "2026-02-02"), strict=True):
-        made_by["date"] = date
-    (folder / "study.json").write_text(json.dumps(record))
-    write_claims(read_results(folder), tmp_path / "claims.md")
-    assert "`made up` and `another command`, 2026-01-01 to 2026-02-02, " in (tmp_path / "claims.md").read_text()
+    assert (claim_of(1).bound_text, claim_of(1, is_above=False).bound_text) == ("≥ 2.40", "≤ 2.40")
+    assert [number_text(0.4, ".1%"), number_text(19_936.4), number_text(-999.9)] == ["40.0%", "19936", "-999.90"]
+    assert interval_text(Estimate(0.4, 0.1, 0.5), ".1%") == "[10.0%, 50.0%]"

@@ -1,6 +1,7 @@
 """The command line on a first-person suite."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,13 @@ import pytest
 
 pytest.importorskip("sb3_distral.tasks.miniworld.rendering", exc_type=ImportError)
 
+from experiments.common.command import main as study_main
+from experiments.mazes import __main__ as command
+from experiments.mazes import training
+from experiments.mazes.page import draw_study
+from experiments.mazes.study import RANDOM, Study, read_results
 from sb3_distral import RecurrentDistralA2C
-from sb3_distral.cli import main, study_mazes
-from sb3_distral.experiments.maze_runs import RANDOM, read_results
+from sb3_distral.cli import main
 from sb3_distral.networks.lstm import ImageFeatures
 from sb3_distral.tasks.miniworld.mazes import draw_maze
 
@@ -35,11 +40,12 @@ def test_train_and_evaluate_the_papers_columns(tmp_path: Path, capsys: Any) -> N
 
 def test_a_study_of_the_mazes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mazes = {"final": {"n_tasks": 2}, "unseen": {"maze_seed": 1, "n_tasks": 1}}
-    for name, value in {"N_EPISODES": 2, "FILM_STEPS": 3, "MAZES": mazes}.items():
-        monkeypatch.setattr(study_mazes, name, value)
+    for name, value in {"FILM_STEPS": 3, "MAZES": mazes}.items():
+        monkeypatch.setattr(training, name, value)
+    monkeypatch.setattr(command, "Study", partial(Study, n_episodes=2))
     output, runs = tmp_path / "results", tmp_path / "runs"
     options = ["--total-timesteps", "160", "--n-threads", "1", "--algorithms", "KL+ent_2col"]
-    main(["study", "mazes", "--output", str(output), "--runs", str(runs), *options])
+    study_main(command.Mazes, draw_study, ["run", "--output", str(output), "--runs", str(runs), *options])
     results = read_results(output)
     assert set(results) == {"KL+ent_2col", RANDOM}
     trained, random = results["KL+ent_2col"], results[RANDOM]
@@ -54,7 +60,7 @@ def test_a_study_of_the_mazes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_unseen_mazes_of_the_study_are_unseen() -> None:
-    unseen = study_mazes.MAZES["unseen"]
+    unseen = training.MAZES["unseen"]
     trained = [draw_maze(task, 0, 9)[0].tobytes() for task in range(8)]
     for task in range(unseen["n_tasks"]):
         assert draw_maze(task, unseen["maze_seed"], 9)[0].tobytes() not in trained

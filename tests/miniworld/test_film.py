@@ -9,8 +9,8 @@ pytest.importorskip("sb3_distral.tasks.miniworld.rendering", exc_type=ImportErro
 
 from PIL import Image
 
+from experiments.mazes.film import SIZE, draw_sheet, play, write_film
 from sb3_distral import RecurrentDistralA2C, tasks
-from sb3_distral.experiments.film import SIZE, draw_sheet, play, write_film, write_sheet
 from sb3_distral.tasks.miniworld.world import PICTURE
 
 
@@ -29,7 +29,6 @@ def test_film_and_sheet_of_an_agent(tmp_path: Path) -> None:
     write_film(moments, tmp_path / "agent.gif")
     with Image.open(tmp_path / "agent.gif") as film:
         assert (film.size, film.n_frames) == ((2 * SIZE, SIZE), 5)  # type: ignore[attr-defined]
-    write_sheet(moments, tmp_path / "agent.png")
     sheet = draw_sheet(moments, 3)
     titles = [axis.get_title().splitlines()[0] for axis in sheet.axes if axis.get_title()]
     assert titles == ["step 0", "step 2", "step 4"]

@@ -55,8 +55,8 @@ def test_pictures_are_those_that_the_code_makes(tmp_path: Path, monkeypatch: pyt
         assert f"]({image})" in SECTIONS[suite]
         drawn, kept = imread(tmp_path / "docs" / image), imread(DOCS / image)
         assert drawn.shape == kept.shape
-        # Another version of OpenGL rounds otherwise; another maze or place differs by more than 0.05.
-        assert np.abs(drawn[..., :3] - kept[..., :3]).mean() < 0.02
+        # Other versions of OpenGL and Matplotlib draw otherwise; another maze or place differs by more than 0.05.
+        assert np.abs(drawn[..., :3] - kept[..., :3]).mean() < 0.03
 
 
 def test_first_table() -> None:
