@@ -7,6 +7,7 @@ from sb3_distral.algorithms.a2c import DistralA2C
 from sb3_distral.algorithms.checkpoint import RolloutCheckpointCallback
 from sb3_distral.algorithms.distillation import DistillationCallback
 from sb3_distral.algorithms.evaluation import DistilledPredictor, TaskEvalCallback, evaluate_tasks
+from sb3_distral.algorithms.former_names import know_former_names
 from sb3_distral.algorithms.ppo import DistralPPO
 from sb3_distral.algorithms.recurrent import RecurrentDistralA2C, RecurrentDistralPPO
 from sb3_distral.algorithms.reward import RegularizedReward
@@ -16,6 +17,9 @@ from sb3_distral.envs.remote_vec_env import RemoteVecEnv
 from sb3_distral.envs.task_vec_env import TaskVecEnv, make_task_vec_env
 
 __version__ = version("sb3-distral")
+
+# Files of earlier versions are read by more than this package: policies alone by Stable-Baselines3's own function.
+know_former_names()
 
 __all__ = [
     "ALGORITHMS",

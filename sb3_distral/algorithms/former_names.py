@@ -8,6 +8,7 @@ FORMER_MODULES = {
     "sb3_distral.buffers": "sb3_distral.algorithms.buffers",
     "sb3_distral.recurrent": "sb3_distral.algorithms.recurrent",
     "sb3_distral.recurrent.buffers": "sb3_distral.algorithms.recurrent_buffers",
+    "sb3_distral.recurrent.networks": "sb3_distral.networks.lstm",
     "sb3_distral.recurrent.policies": "sb3_distral.policies.recurrent",
 }
 

@@ -13,7 +13,6 @@ from stable_baselines3.common.save_util import open_path
 from typing_extensions import override
 
 from sb3_distral.algorithms.checkpoint import env_state, random_state, set_env_state, set_random_state
-from sb3_distral.algorithms.former_names import know_former_names
 from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.envs.task_vec_env import has_tasks, holds_vec_envs, make_task_vec_env
 from sb3_distral.files import atomic_write
@@ -64,7 +63,6 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         force_reset: bool = False,
         **kwargs: Any,
     ) -> SelfResumable:
-        know_former_names()
         if env is not None and not has_tasks(env):
             n_envs = kwargs.get("n_envs_per_task") or saved_n_envs_per_task(path)
             env = make_task_vec_env(env, 1 if holds_vec_envs(env) else n_envs)

@@ -13,7 +13,6 @@ from stable_baselines3.common.save_util import json_to_data
 
 from sb3_distral.algorithms.a2c import DistralA2C
 from sb3_distral.algorithms.base import DistralAlgorithm
-from sb3_distral.algorithms.former_names import know_former_names
 from sb3_distral.algorithms.ppo import DistralPPO
 from sb3_distral.algorithms.recurrent import RecurrentDistralA2C, RecurrentDistralPPO
 from sb3_distral.envs.task_id import plain_space
@@ -117,7 +116,6 @@ def saved_class(path: Path) -> type[DistralAlgorithm]:
             f"{path} is no model of a Distral algorithm; it may be one of Stable-Baselines3's own. Pass a file that "
             "the method save of a Distral model has written."
         )
-    know_former_names()
     policy_class = json_to_data(json.dumps({"policy_class": data["policy_class"]}))["policy_class"]
     learner = LEARNERS["ppo" if "clip_range" in data else "a2c"]
     return learner.recurrent if policy_class.is_recurrent else learner.plain
