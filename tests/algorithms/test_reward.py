@@ -1,20 +1,15 @@
 """What the wrapper of the tasks pays, what it refuses, and what becomes of it in returns, infos and logs."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
-from helpers import (
-    N_STATES,
-    LogKeeper,
-    Networks,
-    TableEnv,
-    distral,
-    prepare,
-    roll_out,
-    table_task,
-    table_tasks,
-)
+from gymnasium import spaces
+from helpers import N_STATES, LogKeeper, Networks, TableEnv, distral, prepare, roll_out, table_task, table_tasks
 from stable_baselines3.common.callbacks import BaseCallback
+
+from sb3_distral import RegularizedReward, make_task_vec_env
+from sb3_distral.errors import UsageError
 
 from .updates import COSTS
 
@@ -126,3 +121,97 @@ def test_logged_divergence_and_entropy_are_those_of_each_task():
         kl, entropy = (own.exp() * (own - prior)).sum(1).mean().item(), -(own.exp() * own).sum(1).mean().item()
         assert log.logs[-1][f"distral/table-{task}/kl"] == pytest.approx(kl, abs=1e-5)
         assert log.logs[-1][f"distral/table-{task}/entropy"] == pytest.approx(entropy, abs=1e-5)
+
+
+# Continuous actions
+
+
+class NarrowTask(gym.Env[np.ndarray, np.ndarray]):
+    """Most actions of a new policy lie outside of its space; the reward is their sum, and it keeps them."""
+
+    def __init__(self, task=0):
+        self.observation_space = spaces.Box(-1.0, 1.0, (3,), np.float32)
+        self.action_space = spaces.Box(-0.2, 0.3, (2,))
+        self.task, self.actions = task, []
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.np_random.uniform(-1.0, 1.0, 3).astype(np.float32), {}
+
+    def step(self, action):
+        self.actions.append(action.copy())
+        return self.np_random.uniform(-1.0, 1.0, 3).astype(np.float32), float(action.sum()), False, False, {}
+
+
+@pytest.mark.parametrize("state_dependent_std", [False, True])
+@pytest.mark.parametrize("architecture", ["one_column", "two_columns"])
+def test_clipped_actions_reach_the_task_and_the_log_probabilities_are_of_those_drawn(architecture, state_dependent_std):
+    policy_kwargs = {"net_arch": [8], "state_dependent_std": state_dependent_std}
+    envs = [NarrowTask(0), NarrowTask(1)]
+    model = distral(envs, architecture=architecture, policy_kwargs=policy_kwargs, **COSTS)
+    policies = [model.task_policy(task) for task in range(2)]
+    roll_out(model)
+    buffer = model.rollout_buffer
+    assert np.abs(buffer.actions).max() > 0.3
+    for task, (env, policy) in enumerate(zip(envs, policies, strict=True)):
+        drawn = buffer.actions[:, task]
+        clipped = np.clip(drawn, env.action_space.low, env.action_space.high)
+        np.testing.assert_array_equal(env.actions, clipped)
+        observations, actions = th.tensor(buffer.observations["obs"][:, task]), th.tensor(drawn)
+        with th.no_grad():
+            own = policy.get_distribution(observations).log_prob(actions)
+            prior = model.distilled_policy.get_distribution(observations).log_prob(actions)
+        expected = clipped.sum(axis=1) + (0.6 * prior - own).numpy() / 4.0
+        np.testing.assert_allclose(buffer.rewards[:, task], expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(buffer.log_probs[:, task], own, rtol=1e-4, atol=1e-4)
+
+
+# Other actions than those of the policy
+
+
+def model_and_observations(**arguments):
+    model = distral(table_tasks(2), **arguments)
+    return model, {key: th.as_tensor(rows) for key, rows in model.env.reset().items()}
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["before any forward pass", "after one"])
+def test_other_actions_than_the_policys_are_refused(first):
+    model, observations = model_and_observations(**COSTS)
+    actions = np.zeros(2, dtype=np.int64)
+    if first:
+        with th.no_grad():
+            actions = (model.policy(observations)[0].numpy() + np.arange(2)) % 3
+    with pytest.raises(UsageError, match=r"other actions than those of its policy.*Step model.get_env\(\).*or let the"):
+        model.env.step(actions)
+    model.get_env().step(actions)
+
+
+def test_an_action_is_paid_once():
+    model, observations = model_and_observations(**COSTS)
+    with th.no_grad():
+        actions = model.policy(observations)[0].numpy()
+    model.env.step(actions)
+    with pytest.raises(UsageError, match=r"last forward pass"):
+        model.env.step(actions)
+    with th.no_grad():
+        model.env.step(model.policy(observations)[0].numpy())
+
+
+def test_box_actions_are_the_policys_when_they_are_clipped():
+    model = distral([NarrowTask(), NarrowTask(1)], **COSTS)
+    observations = {key: th.as_tensor(rows) for key, rows in model.env.reset().items()}
+    with th.no_grad():
+        actions = 10.0 + model.policy(observations)[0]
+        model.policy.last_step = model.policy.last_step._replace(actions=actions)
+    with pytest.raises(UsageError, match=r"Box actions clipped to the action space"):
+        model.env.step(actions.numpy())
+    model.env.step(np.full((2, 2), 0.3, dtype=np.float32))
+
+
+def test_without_regularization_any_actions_may_be_taken():
+    model, _ = model_and_observations(beta=float("inf"))
+    for _ in range(2):
+        assert model.env.step(np.array([0, 2]))[1].shape == (2,)
+    wrapper = RegularizedReward(make_task_vec_env(table_tasks(2)))
+    wrapper.reset()
+    wrapper.step(np.array([1, 1]))

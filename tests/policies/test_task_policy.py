@@ -18,6 +18,7 @@ from helpers import (
 from stable_baselines3 import A2C
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.policies import ActorCriticPolicy
 
 from sb3_distral.networks.heads import Column
 from sb3_distral.policies.feedforward import (
@@ -65,6 +66,15 @@ def test_a_task_policy_is_saved_and_loaded_alone(architecture, tmp_path):
     expected = own.get_distribution(rows).distribution.logits
     th.testing.assert_close(loaded.get_distribution(rows).distribution.logits, expected)
     th.testing.assert_close(loaded.predict_values(rows), own.predict_values(rows))
+
+
+def test_stable_baselines3s_own_class_loads_the_distilled_policy(tmp_path):
+    """Who has the file needs nothing of this package to act with it."""
+    own = model_of().distilled_policy
+    own.save(tmp_path / "policy.pt")
+    loaded, rows = ActorCriticPolicy.load(tmp_path / "policy.pt"), th.as_tensor(batch()[0])
+    expected = own.get_distribution(rows).distribution.logits
+    th.testing.assert_close(loaded.get_distribution(rows).distribution.logits, expected)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
