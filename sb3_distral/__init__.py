@@ -7,7 +7,8 @@ from sb3_distral.algorithms.a2c import DistralA2C
 from sb3_distral.algorithms.checkpoint import RolloutCheckpointCallback
 from sb3_distral.algorithms.distillation import DistillationCallback
 from sb3_distral.algorithms.evaluation import DistilledPredictor, TaskEvalCallback, evaluate_tasks
-from sb3_distral.algorithms.recurrent import RecurrentDistralA2C
+from sb3_distral.algorithms.ppo import DistralPPO
+from sb3_distral.algorithms.recurrent import RecurrentDistralA2C, RecurrentDistralPPO
 from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.algorithms.table1 import ALGORITHMS
 from sb3_distral.envs.prior import DistilledPriorReward
@@ -22,7 +23,9 @@ __all__ = [
     "DistilledPredictor",
     "DistilledPriorReward",
     "DistralA2C",
+    "DistralPPO",
     "RecurrentDistralA2C",
+    "RecurrentDistralPPO",
     "RegularizedReward",
     "RemoteVecEnv",
     "RolloutCheckpointCallback",

@@ -1,6 +1,5 @@
 """One run: train, evaluate in the mazes of the training and in others, film."""
 
-import json
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,7 @@ from experiments.mazes.log import EvaluationLog, read_log
 from experiments.mazes.study import RANDOM, Run
 from sb3_distral import ALGORITHMS, TaskEvalCallback, evaluate_tasks
 from sb3_distral.algorithms.evaluation import EVALUATION_SEED
-from sb3_distral.cli.evaluate import DISTILLED_POLICY, TASK_POLICY, Evaluate
-from sb3_distral.cli.train import Train
-from sb3_distral.runs.choice import TaskChoice
-from sb3_distral.runs.folder import MODEL
-from sb3_distral.runs.models import load_model
+from sb3_distral.runs import DISTILLED_POLICY, TASK_POLICY, Returns, TaskChoice, Training, evaluate, load_model
 
 #: Arguments of the suite: the mazes of the training, and mazes that no algorithm has trained on.
 MAZES: dict[str, dict[str, int]] = {"final": {}, "unseen": {"maze_seed": 1, "n_tasks": 2}}
@@ -55,23 +50,25 @@ class MazeWork:
 
     def _trained_results(self, run: Run) -> dict[str, Any]:
         training = self._training(run)
-        training.run()
+        model = training.train(resume=True)
         if run.name == FILMED:
-            self._film(training.folder / MODEL, run)
-        evaluations = {name: self._evaluate(training.folder, name, run) for name in MAZES}
-        returns = {name: _returns_by_policy(evaluation) for name, evaluation in evaluations.items()}
+            self._film(model, run)
+        evaluations = {
+            name: evaluate(model, TaskChoice(suite_arguments=arguments), run.n_episodes, seed=_evaluation_seed(run))
+            for name, arguments in MAZES.items()
+        }
         log = read_log(training.folder)
         return {
-            "timesteps": evaluations["final"]["timesteps"],
+            "timesteps": evaluations["final"].timesteps,
             "begun_at": log["begun_at"],
             "evaluations": [own_policies(own, run.name) for own in log["evaluations"]],
-            **{name: own_policies(own, run.name) for name, own in returns.items()},
+            **{name: own_policies(_by_policy(own.returns), run.name) for name, own in evaluations.items()},
         }
 
     def _training(self, run: Run) -> "MazeTraining":
         return MazeTraining(
             suite="mazes",
-            suite_arguments=_in_words(MAZES["final"]),
+            suite_arguments=MAZES["final"],
             algorithm=run.name,
             learning_rate=7e-4,
             n_envs_per_task=4,
@@ -80,21 +77,7 @@ class MazeWork:
             seed=run.seed,
             n_threads=self.n_threads,
             output=self.trainings / run.name,
-            resume=True,
         )
-
-    def _evaluate(self, training: Path, mazes: str, run: Run) -> dict[str, Any]:
-        """Return what ``sb3-distral evaluate`` writes of a finished training."""
-        output = training / f"{mazes}.json"
-        Evaluate(
-            path=training,
-            suite_arguments=_in_words(MAZES[mazes]),
-            n_episodes=run.n_episodes,
-            seed=_evaluation_seed(run),
-            n_threads=self.n_threads,
-            output=output,
-        ).run()
-        return json.loads(output.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
     def _film(self, model_path: Path, run: Run) -> None:
         env_id = f"sb3_distral/Mazes-{FILMED_TASK}-v0"
@@ -103,7 +86,7 @@ class MazeWork:
         write_figure(self.pictures / "agent.png", draw_sheet(moments), dpi=80)
 
 
-class MazeTraining(Train):
+class MazeTraining(Training):
     """A training whose learning curves are kept beside its model."""
 
     @override
@@ -148,7 +131,7 @@ def _random_results(run: Run) -> dict[str, Any]:
     """Return the returns of random actions by maze, in the form of a trained algorithm's."""
     returns = {}
     for name, arguments in MAZES.items():
-        choice = TaskChoice(suite="mazes", suite_arguments=_in_words(arguments))
+        choice = TaskChoice(suite="mazes", suite_arguments=arguments)
         with closing(choice.make_eval_env(run.n_episodes)) as env:
             env.seed(_evaluation_seed(run))
             returns[name] = {"tasks": evaluate_tasks(RandomActions(env.action_space), env, run.n_episodes)}
@@ -160,14 +143,7 @@ def _evaluation_seed(run: Run) -> int:
     return EVALUATION_SEED + run.seed
 
 
-def _in_words(arguments: dict[str, int]) -> tuple[str, ...]:
-    return tuple(f"{name}={value}" for name, value in arguments.items())
-
-
-def _returns_by_policy(evaluation: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
+def _by_policy(returns: Returns) -> dict[str, dict[str, list[float]]]:
     """Returns by task, of the task policies (``tasks``, where they were evaluated) and of π0 (``distilled``)."""
-    return {
-        name: {task: own["returns"] for task, own in evaluation["results"][policy].items()}
-        for name, policy in (("tasks", TASK_POLICY), ("distilled", DISTILLED_POLICY))
-        if policy in evaluation["results"]
-    }
+    names = {"tasks": TASK_POLICY, "distilled": DISTILLED_POLICY}
+    return {name: returns[policy] for name, policy in names.items() if policy in returns}

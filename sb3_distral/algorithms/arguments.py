@@ -1,14 +1,11 @@
 """What the constructor of the algorithm accepts, and how it is told apart."""
 
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any
 
-import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space
-from stable_baselines3.common.type_aliases import Schedule
 
 from sb3_distral.envs.task_id import plain_space
 from sb3_distral.errors import UsageError
@@ -17,51 +14,27 @@ from sb3_distral.policies.feedforward import Architecture, DistralPolicy
 PolicyAliases = Mapping[str, type[BasePolicy]]
 
 
-class A2CArguments(TypedDict, total=False):
-    """Arguments of :class:`stable_baselines3.A2C` that ``DistralA2C`` hands on; their defaults are A2C's."""
-
-    learning_rate: float | Schedule
-    n_steps: int
-    gamma: float
-    gae_lambda: float
-    ent_coef: float
-    vf_coef: float
-    max_grad_norm: float
-    rms_prop_eps: float
-    use_rms_prop: bool
-    use_sde: bool
-    sde_sample_freq: int
-    rollout_buffer_class: None
-    rollout_buffer_kwargs: dict[str, Any] | None
-    normalize_advantage: bool
-    stats_window_size: int
-    tensorboard_log: str | None
-    verbose: int
-    seed: int | None
-    device: th.device | str
+Owned = Mapping[str, str]
 
 
-def complete_a2c_arguments(arguments: A2CArguments, rollout_buffer_class: type[RolloutBuffer]) -> dict[str, Any]:
+def refuse_owned(arguments: Mapping[str, Any], owned: Owned, algorithm: str) -> None:
     """
-    :param arguments: What the user gave beside the arguments of the algorithm's own
-    :param rollout_buffer_class: The one that the algorithm owns
-    :return: All of these
-    :raises TypeError: If A2C has no such argument
-    :raises ValueError: If the algorithm needs to choose it itself
+    Refuse arguments of the host algorithm that a Distral algorithm chooses itself.
+
+    :param arguments: What the user gave for the host, A2C or PPO
+    :param owned: Why each of the owned arguments is so, by name
+    :param algorithm: Name of the algorithm
+    :raises UsageError: If one of them was given
     """
-    unknown = sorted(set(arguments) - set(A2CArguments.__annotations__))
-    if unknown:
-        raise TypeError(f"DistralA2C got the unknown arguments {unknown}. See help(DistralA2C) and help(A2C).")
-    if arguments.get("rollout_buffer_class") is not None:
-        raise UsageError(
-            f"rollout_buffer_class was given, but DistralA2C needs its own {rollout_buffer_class.__name__}, which "
-            "keeps the rows of each task together. Leave it out; rollout_buffer_kwargs may be given."
-        )
-    return {**arguments, "rollout_buffer_class": rollout_buffer_class}
+    for name, reason in owned.items():
+        if arguments.get(name) is not None:
+            raise UsageError(f"{name}={arguments[name]!r} was given, but {algorithm} {reason}")
 
 
 def is_policy(argument: Any, aliases: PolicyAliases) -> bool:
     """
+    Tell a policy from an environment.
+
     :param argument: An argument of the algorithm
     :param aliases: The algorithm's policies by name
     :return: Whether it stands for a policy
@@ -79,9 +52,9 @@ def parse_env_and_policy(env: Any, policy: Any, aliases: PolicyAliases) -> tuple
     :param policy: Second argument of the algorithm
     :param aliases: The algorithm's policies by name
     :return: The environment and the policy
-    :raises ValueError: If there is no environment among them
+    :raises UsageError: If there is no environment among them
     """
-    if is_policy(env, aliases) or (isinstance(env, str) and not isinstance(policy, (str, type))):
+    if is_policy(env, aliases):
         env, policy = policy, env
     if env is None or is_policy(env, aliases):
         raise UsageError(
@@ -95,6 +68,8 @@ def choose_policy_class(
     policy: Any, observation_space: spaces.Space[Any] | None, aliases: PolicyAliases
 ) -> type[BasePolicy]:
     """
+    Find the class of the policy.
+
     :param policy: A subclass of the first of the policies, an alias, or ``"auto"``
     :param observation_space: Space of observations with a task, ``None`` if not known yet (with a class)
     :param aliases: The algorithm's policies by name: for vectors, images and Dict observations, in this order
@@ -109,7 +84,7 @@ def choose_policy_class(
         raise UsageError(
             f"policy={policy!r} is unknown. Choose 'auto', one of {sorted(aliases)}, or a subclass of "
             f"{aliases[vectors].__name__}; your own network goes into its column_class or into policy_kwargs. Policies "
-            "with an LSTM are those of RecurrentDistralA2C, all others those of DistralA2C."
+            "with an LSTM are those of the recurrent algorithms."
         )
     assert isinstance(observation_space, spaces.Dict)
     space = plain_space(observation_space)
@@ -126,16 +101,18 @@ def choose_policy_class(
 
 def check_memory(policy_class: type[DistralPolicy], aliases: PolicyAliases) -> None:
     """
+    Refuse a policy that remembers where the algorithm does not run it so, and the other way round.
+
     :param policy_class: Class of a policy
     :param aliases: The algorithm's policies by name
     :raises ValueError: If it has an LSTM and the algorithm's have none, or the other way round
     """
     own: Any = next(iter(aliases.values()))
     if policy_class.is_recurrent != own.is_recurrent:
-        algorithm = "RecurrentDistralA2C" if policy_class.is_recurrent else "DistralA2C"
+        prefix = "Recurrent" if policy_class.is_recurrent else ""
         raise UsageError(
             f"{policy_class.__name__} was given, by the policy argument or by a saved model; expected a subclass of "
-            f"{own.__name__}. Use {algorithm} with it."
+            f"{own.__name__}. Use {prefix}DistralA2C or {prefix}DistralPPO with it."
         )
 
 
@@ -143,6 +120,8 @@ def column_arguments(
     policy_kwargs: dict[str, Any] | None, architecture: Architecture, distilled_weight: float | None
 ) -> dict[str, Any]:
     """
+    Complete the arguments of the policy.
+
     :param policy_kwargs: What the user gave
     :param architecture: Argument of the policy that the algorithm owns
     :param distilled_weight: Argument of the policy that the algorithm owns
@@ -152,5 +131,5 @@ def column_arguments(
     owned = {"architecture": architecture, "distilled_weight": distilled_weight}
     doubled = sorted(set(owned) & set(policy_kwargs or {}))
     if doubled:
-        raise UsageError(f"policy_kwargs holds {doubled}. Give them to DistralA2C itself.")
+        raise UsageError(f"policy_kwargs holds {doubled}. Give them to the algorithm itself.")
     return {**(policy_kwargs or {}), **owned}

@@ -10,11 +10,11 @@ from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import VecEnv, sync_envs_normalization
 
 from sb3_distral.algorithms.logs import record_of_task
-from sb3_distral.envs.task_id import plain_observation
+from sb3_distral.envs.task_id import MASK_KEY, plain_observation
 from sb3_distral.envs.task_vec_env import Tasks, as_task_vec_env
 
 if TYPE_CHECKING:
-    from sb3_distral.algorithms.a2c import DistralA2C
+    from sb3_distral.algorithms.base import DistralAlgorithm
 
 #: Added to the seed of a training for evaluations, whose episodes are others.
 EVALUATION_SEED = 10_000
@@ -32,12 +32,15 @@ class DistilledPredictor:
 
     def predict(self, observation: Any, *args: Any, **kwargs: Any) -> Any:
         """
+        Act as π0, among the actions that are valid.
+
         :param observation: Observation with a task
         :param args: As the policy's ``predict``
         :param kwargs: As the policy's ``predict``
         :return: Actions and state
         """
-        return self.distilled_policy.predict(plain_observation(observation), *args, **kwargs)
+        masks: dict[str, Any] = {"action_masks": observation[MASK_KEY]} if MASK_KEY in observation else {}
+        return self.distilled_policy.predict(plain_observation(observation), *args, **kwargs, **masks)  # type: ignore[misc]
 
 
 def evaluate_tasks(
@@ -95,7 +98,7 @@ class TaskEvalCallback(BaseCallback):
     :param name: First part of the logged keys, to tell several callbacks apart
     """
 
-    model: "DistralA2C"
+    model: "DistralAlgorithm"
 
     def __init__(
         self,

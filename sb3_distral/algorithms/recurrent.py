@@ -1,4 +1,4 @@
-"""Distral with LSTM policies, on the recurrent roll-outs of sb3-contrib."""
+"""Distral with policies that remember, on the recurrent roll-outs of sb3-contrib."""
 
 from typing import Any, ClassVar
 
@@ -9,36 +9,32 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
+from typing_extensions import override
 
 from sb3_distral.algorithms.a2c import DistralA2C
+from sb3_distral.algorithms.base import DistralAlgorithm
+from sb3_distral.algorithms.ppo import DistralPPO
 from sb3_distral.algorithms.recurrent_buffers import RecurrentTaskRolloutBuffer
 from sb3_distral.networks.memory import Memory, State
 from sb3_distral.policies.recurrent import RECURRENT_POLICY_ALIASES, RecurrentDistralPolicy
 
 
-class RecurrentDistralA2C(DistralA2C):
+class RecurrentDistralAlgorithm(DistralAlgorithm):
     """
     Distral whose policies remember: the paper's agents for first-person tasks (Section 4.2, appendix B.2).
 
     Each column has an LSTM, through which gradients run back over the whole roll-out. The loop that collects roll-outs
-    and its buffer are those of sb3-contrib's ``RecurrentPPO``.
-
-    :param env: As :class:`DistralA2C`
-    :param policy: ``"MlpLstmPolicy"``, ``"CnnLstmPolicy"``, ``"MultiInputLstmPolicy"`` or a class; ``"auto"`` chooses
-        by the observation space
-    :param n_steps: Steps of each sub-environment in a roll-out, over which gradients run back
-    :param arguments: All other arguments of :class:`DistralA2C`; ``policy_kwargs`` are those of
-        :class:`~sb3_distral.networks.lstm_columns.LstmColumn`
+    and its buffer are those of sb3-contrib's ``RecurrentPPO``. ``policy`` is ``"MlpLstmPolicy"``, ``"CnnLstmPolicy"``,
+    ``"MultiInputLstmPolicy"`` or a class; ``policy_kwargs`` are those of
+    :class:`~sb3_distral.networks.lstm.LstmColumn`.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = RECURRENT_POLICY_ALIASES
     own_rollout_buffer_class: ClassVar[type[RolloutBuffer]] = RecurrentTaskRolloutBuffer
-    policy: RecurrentDistralPolicy
+    policy: RecurrentDistralPolicy  # type: ignore[assignment]
     rollout_buffer: RecurrentTaskRolloutBuffer
 
-    def __init__(self, env: Any = None, policy: Any = "auto", *, n_steps: int = 20, **arguments: Any):
-        super().__init__(env, policy, n_steps=n_steps, **arguments)
-
+    @override
     def _setup_model(self) -> None:
         super()._setup_model()
         layers, _, size = self.policy.lstm_hidden_state_shape
@@ -50,39 +46,70 @@ class RecurrentDistralA2C(DistralA2C):
         self._last_lstm_states = RNNStates(state, state)
         self.policy.last_state = state
 
+    @override
     def _needs_distilled(self) -> bool:
         # π0 has to see every step from the beginning of an episode to be of use later in it.
         return super()._needs_distilled() or self.value_l2_coef > 0 or not self._cost_schedule.is_constant
 
+    @override
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
     ) -> bool:
-        """
-        Collect a roll-out under the costs of this moment of training.
-
-        :param env: As RecurrentPPO
-        :param callback: As RecurrentPPO
-        :param rollout_buffer: As RecurrentPPO
-        :param n_rollout_steps: As RecurrentPPO
-        :return: Whether the roll-out is complete
-        """
         self._follow_cost_schedules()
         return RecurrentPPO.collect_rollouts(self, env, callback, rollout_buffer, n_rollout_steps)  # type: ignore[arg-type]
 
+    @override
     def rollout_memory(self) -> Memory:
-        """
-        :return: What the columns remembered when the roll-out began, anew at each call
-        """
         return self.policy.memory(self.rollout_buffer.first_state, self.rollout_buffer.starts())
 
+    @override
+    def _batch_memory(self, rollout_data: Any) -> Memory:
+        return self.policy.memory(rollout_data.lstm_states.pi, rollout_data.episode_starts)
+
+    @override
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_last_lstm_states"]
 
+    @override
     def _get_resume_state(self) -> dict[str, Any]:
         # Amid a roll-out the algorithm's own last states are one step behind.
         return super()._get_resume_state() | {"lstm": self.policy.last_state}
 
+    @override
     def _go_on_from(self, state: dict[str, Any]) -> None:
         super()._go_on_from(state)
         hidden, cell = state["lstm"]
         self._set_state((hidden.to(self.device), cell.to(self.device)))
+
+
+class RecurrentDistralA2C(RecurrentDistralAlgorithm, DistralA2C):
+    """
+    :class:`DistralA2C` whose policies remember, see :class:`RecurrentDistralAlgorithm`.
+
+    :param env: As :class:`DistralA2C`
+    :param policy: As :class:`RecurrentDistralAlgorithm`
+    :param n_steps: Steps of each sub-environment in a roll-out, over which gradients run back
+    :param arguments: All other arguments of :class:`DistralA2C`
+    """
+
+    def __init__(self, env: Any = None, policy: Any = "auto", *, n_steps: int = 20, **arguments: Any):
+        super().__init__(env, policy, n_steps=n_steps, **arguments)
+
+
+class RecurrentDistralPPO(RecurrentDistralAlgorithm, DistralPPO):
+    """
+    :class:`DistralPPO` whose policies remember, see :class:`RecurrentDistralAlgorithm`.
+
+    A minibatch holds whole sequences, at least one for each task. Defaults are those of ``RecurrentPPO``.
+
+    :param env: As :class:`DistralPPO`
+    :param policy: As :class:`RecurrentDistralAlgorithm`
+    :param n_steps: Steps of each sub-environment in a roll-out, over which gradients run back
+    :param batch_size: Rows of a minibatch; a multiple of ``n_steps``
+    :param arguments: All other arguments of :class:`DistralPPO`
+    """
+
+    def __init__(
+        self, env: Any = None, policy: Any = "auto", *, n_steps: int = 128, batch_size: int = 128, **arguments: Any
+    ):
+        super().__init__(env, policy, n_steps=n_steps, batch_size=batch_size, **arguments)

@@ -10,26 +10,37 @@ The command line.
     tensorboard --logdir runs
     sb3-distral doctor    # what is installed, whether MiniWorld can draw, how fast the tasks are
 
-``python -m sb3_distral.cli`` is the same. A command is a dataclass with a method ``run``; its fields are the options.
+``python -m sb3_distral`` is the same. A command is a dataclass with a method ``run``; its fields are the options.
 """
 
+import logging
 import sys
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
 
 import gymnasium as gym
 import tyro
+from typing_extensions import override
 
-import sb3_distral
 from sb3_distral.cli.doctor import Doctor
 from sb3_distral.cli.evaluate import Evaluate
 from sb3_distral.cli.train import Train
+from sb3_distral.errors import UsageError
 
 __all__ = ["Doctor", "Evaluate", "Train", "main"]
 
 Command = Train | Evaluate | Doctor
 FLAGS = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitSubcommandPrefixes)
+
+
+class Printer(logging.Handler):
+    """Print what the package reports."""
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        print(record.getMessage())
+
+
+PRINTER = Printer()
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -40,11 +51,12 @@ def main(args: Sequence[str] | None = None) -> None:
 
     :param args: Words after the program's name; those of the process by default
     """
+    package = logging.getLogger("sb3_distral")
+    package.setLevel(logging.INFO)
+    package.addHandler(PRINTER)
     try:
         parse(sys.argv[1:] if args is None else args).run()
-    except (ValueError, OSError, gym.error.Error) as error:
-        if not is_mistake(error):
-            raise
+    except (UsageError, OSError, gym.error.Error) as error:
         print(f"sb3-distral: {error}", file=sys.stderr)
         raise SystemExit(2) from error
     except KeyboardInterrupt as error:
@@ -54,20 +66,12 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def parse(args: Sequence[str]) -> Command:
     """
+    Parse the options.
+
     :param args: Words after the program's name
     :return: The command; options not given to a training that goes on are those it began with
     """
     command: Command = tyro.cli(Command, prog="sb3-distral", args=args, config=FLAGS)
     if isinstance(command, Train) and command.resume and (begun := Train.read(command.folder)) is not None:
-        begun.output = command.folder
         return tyro.cli(Train, prog="sb3-distral train", args=args[1:], default=begun, config=FLAGS)
     return command
-
-
-def is_mistake(error: Exception) -> bool:
-    """
-    :param error: A ``ValueError``, or an error of the file system or of gymnasium
-    :return: Whether its message is for the user: all but the ``ValueError`` of another library are
-    """
-    source = traceback.extract_tb(error.__traceback__)[-1].filename
-    return not isinstance(error, ValueError) or Path(sb3_distral.__file__).parent in Path(source).parents

@@ -43,7 +43,7 @@ class Doctor:
 
 
 def print_pytorch() -> None:
-    """Version, threads and device."""
+    """Print PyTorch's version, threads and device."""
     device = get_device("auto")
     name = th.cuda.get_device_name() if device.type == "cuda" else "no GPU is used"
     print(f"PyTorch: {th.__version__}, {th.get_num_threads()} threads, device {device} ({name})")
@@ -81,6 +81,8 @@ def check_rendering() -> str:
 
 def cannot_draw(error: Exception) -> str:
     """
+    Say what to do about an error of the graphics.
+
     :param error: Raised where MiniWorld's environments were made or used
     :return: What to do
     """
@@ -94,6 +96,8 @@ def cannot_draw(error: Exception) -> str:
 
 def first_frames(venv: VecEnv) -> np.ndarray:
     """
+    Play the first steps of an environment.
+
     :param venv: MiniWorld's environments; closed afterwards
     :return: Frames of the first of them, walking ahead and turning, shape (N_FRAMES, height, width, 3)
     """
@@ -131,6 +135,8 @@ def print_speeds() -> str:
 
 def speed(venv: VecEnv) -> float:
     """
+    Measure how fast environments are stepped.
+
     :param venv: Environments; closed afterwards
     :return: Steps per second of all together, without a learner
     """

@@ -11,6 +11,7 @@ from gymnasium import spaces
 from sb3_distral.errors import UsageError
 
 TASK_KEY = "task"
+MASK_KEY = "action_mask"
 OBSERVATION_KEY = "obs"
 
 Value = TypeVar("Value")
@@ -74,5 +75,5 @@ def plain_observation(observation: Mapping[str, Value]) -> Value | dict[str, Val
     :param observation: Observation with a task
     :return: The plain observation: all that the distilled policy may see
     """
-    rest = {key: value for key, value in observation.items() if key != TASK_KEY}
+    rest = {key: value for key, value in observation.items() if key not in (TASK_KEY, MASK_KEY)}
     return rest[OBSERVATION_KEY] if set(rest) == {OBSERVATION_KEY} else rest

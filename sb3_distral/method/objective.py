@@ -2,7 +2,7 @@
 
 Notation: π0 is the distilled policy, πi the policy of task i, c_KL and c_Ent the costs of divergence and of certainty,
 α = c_KL / (c_KL + c_Ent) and β = 1 / (c_KL + c_Ent). Everything here works with the two costs, so nothing is divided
-and β = ∞ (no regularisation) needs no special case. Log-probabilities are normalised logits.
+and β = ∞ (no regularisation) needs no special case. What depends on the kind of policy is in ``families``.
 """
 
 from typing import Any, TypeVar
@@ -51,41 +51,6 @@ def regularizer(distilled_log_prob: Array, task_log_prob: Array, kl_cost: Array,
     return added
 
 
-def task_log_policy(distilled_log_policy: th.Tensor, task_logits: th.Tensor, distilled_weight: th.Tensor) -> th.Tensor:
-    """
-    The two-column policy πi = softmax(α h + f), (8) in the form of (11)-(12) where f stands for β times the advantage.
-
-    ``h`` may be given as log π0: the two differ by a constant, which the softmax removes.
-
-    :param distilled_log_policy: h or log π0(·|s), shape (..., n_actions)
-    :param task_logits: f, shape (..., n_actions)
-    :param distilled_weight: α, shape (..., 1) or scalar
-    :return: log πi(·|s), shape (..., n_actions)
-    """
-    return th.log_softmax(distilled_weight * distilled_log_policy + task_logits, dim=-1)
-
-
-def kl_divergence(task_log_policy: th.Tensor, distilled_log_policy: th.Tensor) -> th.Tensor:
-    """
-    KL(πi‖π0), the divergence of (1): how far the task policy has gone from the distilled one.
-
-    :param task_log_policy: log πi(·|s), shape (..., n_actions)
-    :param distilled_log_policy: log π0(·|s), shape (..., n_actions)
-    :return: The divergence in nats, shape (...)
-    """
-    return (task_log_policy.exp() * (task_log_policy - distilled_log_policy)).sum(dim=-1)
-
-
-def entropy(log_policy: th.Tensor) -> th.Tensor:
-    """
-    Entropy H(π) of a policy.
-
-    :param log_policy: log π(·|s), shape (..., n_actions)
-    :return: The entropy in nats, shape (...)
-    """
-    return -(log_policy.exp() * log_policy).sum(dim=-1)
-
-
 def policy_gradient_loss(log_prob: th.Tensor, advantage: th.Tensor) -> th.Tensor:
     """
     Loss whose negative gradient is the summand of (9), and of the first term of (10) where πi contains h.
@@ -97,18 +62,39 @@ def policy_gradient_loss(log_prob: th.Tensor, advantage: th.Tensor) -> th.Tensor
     return -advantage * log_prob
 
 
-def distillation_loss(task_log_policy: th.Tensor, distilled_log_policy: th.Tensor, kl_cost: th.Tensor) -> th.Tensor:
+def clipped_policy_loss(ratio: th.Tensor, advantage: th.Tensor, clip_range: float) -> th.Tensor:
+    """
+    PPO's surrogate of :func:`policy_gradient_loss` (Schulman et al., 2017, (7)), for several steps on one roll-out.
+
+    :param ratio: πi(a|s) now over that when the action was taken, shape (batch,)
+    :param advantage: As in :func:`policy_gradient_loss`
+    :param clip_range: ε, how far from 1 a ratio pays
+    :return: The loss of each row, shape (batch,)
+    """
+    return -th.min(advantage * ratio, advantage * ratio.clamp(1.0 - clip_range, 1.0 + clip_range))
+
+
+def approximate_kl(log_ratio: th.Tensor) -> th.Tensor:
+    """
+    Estimate of how far a policy has moved since the action was taken, Schulman's unbiased one of low variance.
+
+    :param log_ratio: log πi(a|s) now less that when the action was taken, shape (batch,)
+    :return: The estimate of each row in nats, shape (batch,)
+    """
+    return log_ratio.exp() - 1.0 - log_ratio
+
+
+def distillation_loss(cross_entropy: th.Tensor, kl_cost: th.Tensor) -> th.Tensor:
     """
     Loss of π0 whose negative gradient is the summand of the second term of (10): (α/β) Σa (πi − π0) ∇h.
 
-    It is the cross-entropy −(α/β) Σa πi(a|s) log π0(a|s), the exact mean over actions of (5); πi is a constant in it.
+    It is −(α/β) Σa πi(a|s) log π0(a|s), the exact mean over actions of (5); πi is a constant in it.
 
-    :param task_log_policy: log πi(·|s), shape (batch, n_actions)
-    :param distilled_log_policy: log π0(·|s), shape (batch, n_actions)
+    :param cross_entropy: Cross-entropy of π0 under πi, shape (batch,)
     :param kl_cost: c_KL of the task of each row, shape (batch,)
     :return: The loss of each row, shape (batch,)
     """
-    return -kl_cost * (task_log_policy.detach().exp() * distilled_log_policy).sum(dim=-1)
+    return kl_cost * cross_entropy
 
 
 def sum_of_task_means(rows: th.Tensor, tasks: th.Tensor, n_tasks: int) -> th.Tensor:

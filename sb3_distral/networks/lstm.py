@@ -12,6 +12,7 @@ from torch import nn
 
 from sb3_distral.errors import UsageError
 from sb3_distral.networks.columns import select_rows
+from sb3_distral.networks.heads import Column, read_out
 from sb3_distral.networks.memory import State, run_episodes
 
 # Rows that pass the features extractor together: the images of a whole roll-out do not fit into caches.
@@ -66,7 +67,7 @@ class CombinedFeatures(CombinedExtractor):
                 self.extractors[key] = ImageFeatures(space, cnn_output_dim)  # type: ignore[arg-type]
 
 
-class LstmColumn(RecurrentActorCriticPolicy):
+class LstmColumn(Column, RecurrentActorCriticPolicy):
     """
     The paper's column: features, an LSTM, and policy and value read linearly from it.
 
@@ -143,12 +144,12 @@ def evaluate_column(
     :param observations: A batch of plain observations, one sequence after the other
     :param state: State of its LSTM before the batch
     :param episode_starts: 1 where a row is the first of its episode, shape (batch,)
-    :return: log π(·|s), shape (batch, n_actions), V(s), shape (batch, 1), and the state after the batch
+    :return: Outputs about the policy, shape (batch, n_parameters), V(s), shape (batch, 1), and the state after it
     """
     features = extract_features(column, observations, len(episode_starts))
     latent, state = run_episodes(column.lstm_actor, features, state, episode_starts)
     actor, critic = column.mlp_extractor(latent)
-    return th.log_softmax(column.action_net(actor), dim=-1), column.value_net(critic), state
+    return read_out(column, actor), column.value_net(critic), state
 
 
 def extract_features(column: RecurrentActorCriticPolicy, observations: PyTorchObs, n_rows: int) -> th.Tensor:

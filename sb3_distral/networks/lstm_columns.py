@@ -8,8 +8,10 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import nn
 
-from sb3_distral.networks.columns import SeparateModules, TaskColumns, TaskLayout, copy_parameters
+from sb3_distral.networks.columns import TaskColumns
+from sb3_distral.networks.layout import TaskLayout
 from sb3_distral.networks.memory import Memory, State, run_episodes
+from sb3_distral.networks.stacking import SeparateModules, copy_parameters
 
 
 class RecurrentTaskColumns(TaskColumns):

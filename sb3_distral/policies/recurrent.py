@@ -5,16 +5,18 @@ from typing import Any, ClassVar
 import torch as th
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
-from stable_baselines3.common.distributions import CategoricalDistribution
+from stable_baselines3.common.distributions import Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
+from typing_extensions import override
 
-from sb3_distral.method import objective
 from sb3_distral.networks.columns import TaskColumns
+from sb3_distral.networks.distributions import distribution_of
 from sb3_distral.networks.lstm import LstmCnnColumn, LstmColumn, LstmMultiInputColumn, evaluate_column
 from sb3_distral.networks.lstm_columns import RecurrentTaskColumns
 from sb3_distral.networks.memory import Memory, State
-from sb3_distral.policies.feedforward import DistralPolicy, TaskPolicy, categorical
+from sb3_distral.policies.feedforward import DistralPolicy
+from sb3_distral.policies.task_policy import TaskPolicy
 
 
 class RecurrentTaskPolicy(TaskPolicy):
@@ -26,7 +28,11 @@ class RecurrentTaskPolicy(TaskPolicy):
 
     distilled_policy: LstmColumn
     task_column: LstmColumn
-    predict = RecurrentActorCriticPolicy.predict
+
+    @override
+    def predict(self, *args: Any, action_masks: Any = None, **kwargs: Any) -> tuple[Any, Any]:
+        with self.masked(action_masks):
+            return RecurrentActorCriticPolicy.predict(self, *args, **kwargs)  # type: ignore[arg-type]
 
     @property
     def lstm_hidden_state_shape(self) -> tuple[int, int, int]:
@@ -36,8 +42,10 @@ class RecurrentTaskPolicy(TaskPolicy):
 
     def get_distribution(  # type: ignore[override]
         self, obs: PyTorchObs, lstm_states: State, episode_starts: th.Tensor
-    ) -> tuple[CategoricalDistribution, State]:
+    ) -> tuple[Distribution, State]:
         """
+        Distribution of the actions in a batch of states.
+
         :param obs: A batch of plain observations
         :param lstm_states: States before it
         :param episode_starts: 1 where a row is the first of its episode
@@ -46,11 +54,12 @@ class RecurrentTaskPolicy(TaskPolicy):
         memory = Memory.of(lstm_states, episode_starts, self.distilled_policy.lstm_actor.num_layers)
         distilled, _, memory.distilled = evaluate_column(self.distilled_policy, obs, memory.distilled, episode_starts)
         task, _, memory.task = evaluate_column(self.task_column, obs, memory.task, episode_starts)
-        weight = th.as_tensor(self.distilled_weight)
-        return categorical(objective.task_log_policy(distilled, task, weight)), memory.state
+        return self.combine(distilled, task), memory.state
 
     def predict_values(self, obs: PyTorchObs, lstm_states: State, episode_starts: th.Tensor) -> th.Tensor:  # type: ignore[override]
         """
+        Value of a batch of states in the task, regularised returns included.
+
         :param obs: A batch of plain observations
         :param lstm_states: States before it
         :param episode_starts: 1 where a row is the first of its episode
@@ -59,6 +68,7 @@ class RecurrentTaskPolicy(TaskPolicy):
         memory = Memory.of(lstm_states, episode_starts, self.distilled_policy.lstm_actor.num_layers)
         return evaluate_column(self.task_column, obs, memory.task, episode_starts)[1]
 
+    @override
     def _predict(  # type: ignore[override]
         self, observation: PyTorchObs, lstm_states: State, episode_starts: th.Tensor, deterministic: bool = False
     ) -> tuple[th.Tensor, State]:
@@ -93,46 +103,33 @@ class RecurrentDistralPolicy(DistralPolicy):
 
     def memory(self, lstm_states: State, episode_starts: th.Tensor) -> Memory:
         """
+        What the columns remember before a batch.
+
         :param lstm_states: States before a batch
-        :param episode_starts: 1 where a row of it is the first of its episode
-        :return: What the columns remember
+        :param episode_starts: 1 where a row of it is the first of its episode, shape (batch,)
+        :return: The memory
         """
         return Memory.of(lstm_states, episode_starts, self.distilled_policy.lstm_actor.num_layers)
 
-    def evaluate_distilled(self, plain: PyTorchObs, memory: Any = None) -> tuple[th.Tensor, th.Tensor]:
-        """
-        :param plain: A batch of plain observations
-        :param memory: What the columns remember
-        :return: log π0(·|s), shape (batch, n_actions), and V0(s), shape (batch, 1)
-        """
+    @override
+    def _run_distilled(self, plain: PyTorchObs, memory: Any) -> tuple[th.Tensor, th.Tensor]:
         evaluation = evaluate_column(self.distilled_policy, plain, memory.distilled, memory.episode_starts)
-        log_policy, values, memory.distilled = evaluation
-        return log_policy, values
+        outputs, values, memory.distilled = evaluation
+        return outputs, values
 
-    def distilled_log_policy(self, plain: PyTorchObs, memory: Any = None) -> th.Tensor:
-        """
-        :param plain: A batch of plain observations
-        :param memory: What the columns remember
-        :return: log π0(·|s), shape (batch, n_actions)
-        """
-        return self.evaluate_distilled(plain, memory)[0]
+    @override
+    def _evaluate_distilled_actor(self, plain: PyTorchObs, memory: Any, mask: th.Tensor | None) -> th.Tensor:
+        return self.evaluate_distilled(plain, memory, mask)[0]
 
+    @override
     def _evaluate_task_columns(self, plain: Any, tasks: th.Tensor, memory: Any) -> tuple[th.Tensor, th.Tensor]:
         assert self.task_columns is not None
         return self.task_columns.run(plain, tasks, memory)
 
+    @override
     def forward(  # type: ignore[override]
         self, obs: dict[str, th.Tensor], lstm_states: RNNStates, episode_starts: th.Tensor, deterministic: bool = False
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor, RNNStates]:
-        """
-        Choose actions, as :class:`RecurrentActorCriticPolicy` does, and keep the outputs in ``last_step``.
-
-        :param obs: A batch of observations with a task
-        :param lstm_states: States before it; actor and critic have the same
-        :param episode_starts: 1 where a row is the first of its episode
-        :param deterministic: Whether to take the likeliest action
-        :return: Actions (batch,), values (batch, 1), log-probabilities of the actions (batch,) and the states after it
-        """
         memory = self.memory(lstm_states.pi, episode_starts)  # type: ignore[arg-type]
         actions, values, log_prob = self._act(obs, deterministic, memory)
         self.last_state = memory.state
@@ -140,18 +137,22 @@ class RecurrentDistralPolicy(DistralPolicy):
 
     def get_distribution(  # type: ignore[override]
         self, obs: dict[str, th.Tensor], lstm_states: State, episode_starts: th.Tensor
-    ) -> tuple[CategoricalDistribution, State]:
+    ) -> tuple[Distribution, State]:
         """
+        Distribution of the actions in a batch of states.
+
         :param obs: A batch of observations with a task
         :param lstm_states: States before it
         :param episode_starts: 1 where a row is the first of its episode
         :return: The action distributions of the rows' tasks and the states after the batch
         """
         memory = self.memory(lstm_states, episode_starts)
-        return categorical(self.evaluate_policies(obs, False, memory=memory)[0]), memory.state
+        return distribution_of(self.evaluate(obs, memory).task_parameters, self.action_space), memory.state
 
     def predict_values(self, obs: dict[str, th.Tensor], lstm_states: State, episode_starts: th.Tensor) -> th.Tensor:  # type: ignore[override]
         """
+        Value of a batch of states in the rows' tasks, regularised returns included.
+
         :param obs: A batch of observations with a task
         :param lstm_states: States before it
         :param episode_starts: 1 where a row is the first of its episode
@@ -160,12 +161,14 @@ class RecurrentDistralPolicy(DistralPolicy):
         plain, tasks = self.split(obs)
         memory = self.memory(lstm_states, episode_starts)
         if self.task_columns is None:
-            return self.evaluate_distilled(plain, memory)[1]
+            return self._run_distilled(plain, memory)[1]
         return self.task_columns.run(plain, tasks, memory)[1]
 
+    @override
     def _predict_task(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         return RecurrentActorCriticPolicy.predict(self, *args, **kwargs)  # type: ignore[arg-type]
 
+    @override
     def _predict(  # type: ignore[override]
         self,
         observation: dict[str, th.Tensor],

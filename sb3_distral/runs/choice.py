@@ -1,19 +1,12 @@
-"""Options that commands share."""
+"""Which tasks, and checks of options."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
-
-import tyro
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from sb3_distral import tasks
 from sb3_distral.envs.task_vec_env import TaskVecEnv, make_task_vec_env
 from sb3_distral.errors import UsageError
-
-SUITE_NAMES = sorted(tasks.SUITES)
-if TYPE_CHECKING:
-    Suite = str
-else:
-    Suite = tyro.extras.literal_type_from_choices(SUITE_NAMES)
 
 
 @dataclass(kw_only=True)
@@ -26,24 +19,24 @@ class TaskChoice:
     :param suite_arguments: Arguments of the suite, such as maze_seed=1 or n_tasks=4
     """
 
-    suite: Annotated[Suite | None, tyro.conf.arg(metavar=f"{{{','.join(SUITE_NAMES)}}}")] = None
-    envs: Annotated[tuple[str, ...], tyro.conf.arg(metavar="ID [ID ...]")] = ()
-    suite_arguments: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=INTEGER [...]")] = ()
+    suite: str | None = None
+    envs: tuple[str, ...] = ()
+    suite_arguments: Mapping[str, int] = field(default_factory=dict)
 
     def make_env(self, n_envs_per_task: int) -> TaskVecEnv:
         """
+        Make the tasks.
+
         :param n_envs_per_task: Sub-environments of each task
         :return: The tasks side by side
-        :raises ValueError: If not exactly one of suite and ids was given, or they cannot be made
+        :raises UsageError: If not exactly one of suite and ids was given, or they cannot be made
         """
         if (self.suite is None) != bool(self.envs):
             given = f"--suite {self.suite} together with --envs {' '.join(self.envs)}" if self.envs else "no task"
             raise UsageError(
-                f"Got {given}; expected a suite or gymnasium ids. Pass either --suite with one of {SUITE_NAMES}, or "
-                "--envs with an id for each task."
+                f"Got {given}; expected a suite or gymnasium ids. Pass either --suite with one of "
+                f"{sorted(tasks.SUITES)}, or --envs with an id for each task."
             )
-        if self.suite is None and self.suite_arguments:
-            raise UsageError(f"--suite-arguments {' '.join(self.suite_arguments)} were given without --suite.")
         suite_arguments: dict[str, Any] = self.all_suite_arguments()
         try:
             if self.suite is not None:
@@ -55,8 +48,11 @@ class TaskChoice:
 
     def make_eval_env(self, n_episodes: int) -> TaskVecEnv:
         """
+        Make the tasks for an evaluation.
+
         :param n_episodes: Episodes of each task that one evaluation plays
         :return: The tasks with as many sub-environments as pay for these
+        :raises UsageError: As :meth:`make_env`
         """
         # A grid suite is an array program: many episodes side by side take hardly longer than one.
         most = 32 if self.suite in tasks.GRID_SUITES else 4 if self.suite is not None else 1
@@ -64,36 +60,48 @@ class TaskChoice:
 
     def all_suite_arguments(self) -> dict[str, int]:
         """
-        :return: Arguments of the suite, with the defaults of those not given
-        :raises ValueError: If one is unknown or no natural number
+        List the arguments of the suite.
+
+        :return: The arguments, with the defaults of those not given; of gymnasium ids none
+        :raises UsageError: If the suite or an argument is unknown, or an argument is no natural number
         """
         if self.suite is None:
+            if self.suite_arguments:
+                raise UsageError(f"--suite-arguments {_words(self.suite_arguments)} were given without --suite.")
             return {}
+        if self.suite not in tasks.SUITES:
+            raise UsageError(f"There is no suite {self.suite!r}; expected one of {sorted(tasks.SUITES)}.")
         values = {**tasks.default_arguments(self.suite), "n_tasks": tasks.SUITES[self.suite].n_tasks}
-        for argument in self.suite_arguments:
-            name, _, value = argument.partition("=")
-            if name not in values or not value.isdecimal():
+        for name, value in self.suite_arguments.items():
+            if name not in values or value < 0:
                 raise UsageError(
-                    f"--suite-arguments got {argument!r}; expected NAME=INTEGER with one of the names "
+                    f"--suite-arguments got {f'{name}={value}'!r}; expected a natural number for one of the names "
                     f"{sorted(values)}, for example {name if name in values else sorted(values)[0]}=1."
                 )
-            values[name] = int(value)
-        return values
+        return values | dict(self.suite_arguments)
 
     def is_same(self, other: "TaskChoice") -> bool:
         """
-        :param other: Another choice
+        Compare with another choice.
+
+        :param other: The other choice
         :return: Whether it stands for the same tasks
         """
         own = (self.suite, self.envs, self.all_suite_arguments())
         return own == (other.suite, other.envs, other.all_suite_arguments())
 
 
+def _words(arguments: Mapping[str, int]) -> str:
+    return " ".join(f"{name}={value}" for name, value in arguments.items())
+
+
 def check_at_least(minimum: int, **values: float) -> None:
     """
+    Refuse numbers that are too small.
+
     :param minimum: Smallest allowed value
     :param values: Values of options
-    :raises ValueError: If one is smaller
+    :raises UsageError: If one is smaller
     """
     for name, value in values.items():
         if value < minimum:
@@ -102,8 +110,10 @@ def check_at_least(minimum: int, **values: float) -> None:
 
 def check_positive(**values: float) -> None:
     """
+    Refuse numbers that are not above 0.
+
     :param values: Values of options
-    :raises ValueError: If one is not above 0
+    :raises UsageError: If one is not above 0
     """
     for name, value in values.items():
         if not value > 0:

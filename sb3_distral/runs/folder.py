@@ -1,27 +1,50 @@
 """The files of a run: the options it began with, logs, checkpoints and, in the end, the model."""
 
 import json
+import logging
 import re
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile, ZipFile
+from typing import Any, NamedTuple
 
 from stable_baselines3.common.logger import Logger, make_output_format
+from typing_extensions import override
 
+from sb3_distral.algorithms.base import DistralAlgorithm
 from sb3_distral.algorithms.checkpoint import RolloutCheckpointCallback
+from sb3_distral.envs.task_vec_env import TaskVecEnv
 from sb3_distral.errors import UsageError
 from sb3_distral.files import atomic_write
+from sb3_distral.runs.models import UnusableModelError, check_finite, load_model
 
 OPTIONS, MODEL, CHECKPOINTS = "train.json", "model.zip", "checkpoints"
 N_KEPT_CHECKPOINTS = 2
+log = logging.getLogger(__name__)
+
+
+class Saved(NamedTuple):
+    """
+    A model and its file.
+
+    :param path: The file
+    :param model: The model
+    """
+
+    path: Path
+    model: DistralAlgorithm
 
 
 class LastCheckpoints(RolloutCheckpointCallback):
-    """Save checkpoints and delete all but the last ``N_KEPT_CHECKPOINTS``."""
+    """
+    Save checkpoints and delete all but the last ``N_KEPT_CHECKPOINTS``.
 
+    A training that has diverged ends here, before its checkpoints take the place of good ones.
+    """
+
+    @override
     def _on_rollout_start(self) -> None:
+        if self.n_calls - self.last_save >= self.save_freq:
+            check_finite(self.model)  # type: ignore[arg-type]
         super()._on_rollout_start()
         if self.last_save == self.n_calls:
             for path in checkpoints(Path(self.save_path))[N_KEPT_CHECKPOINTS:]:
@@ -30,64 +53,70 @@ class LastCheckpoints(RolloutCheckpointCallback):
 
 def checkpoints(folder: Path) -> list[Path]:
     """
+    List checkpoints.
+
     :param folder: Folder of checkpoints
-    :return: Checkpoints, the newest first
+    :return: Their files, the newest first
     """
     steps = {path: re.fullmatch(r"checkpoint_(\d+)_steps\.zip", path.name) for path in folder.glob("*.zip")}
     return sorted((path for path in steps if steps[path]), key=lambda path: -int(steps[path][1]))  # type: ignore[index]
 
 
-def newest_checkpoint(run: Path) -> Path | None:
+def load_newest_checkpoint(run: Path, env: TaskVecEnv | None = None) -> Saved | None:
     """
+    Load the newest checkpoint that can be used, and report those that cannot.
+
     :param run: Folder of a run
-    :return: The newest checkpoint that can be read; ``None`` if there is no checkpoint
-    :raises ValueError: If there are checkpoints but none can be read
+    :param env: Tasks to train on with; ``None``: the model only acts
+    :return: The checkpoint; ``None`` if there is none
+    :raises UsageError: If there are checkpoints but none can be used
     """
     paths = checkpoints(run / CHECKPOINTS)
     for path in paths:
-        if is_model(path):
-            return path
-        print(f"{path} is damaged and passed over.")
+        try:
+            return Saved(path, load_model(path, env))
+        except UnusableModelError as error:
+            log.warning("A checkpoint is passed over: %s", error)
     if paths:
         raise UsageError(
-            f"None of the {len(paths)} checkpoints in {run / CHECKPOINTS} can be read. Put one of them back from a "
+            f"None of the {len(paths)} checkpoints in {run / CHECKPOINTS} can be used. Put one of them back from a "
             "copy, delete them to start from the beginning, or pass another --output."
         )
     return None
 
 
-def is_model(path: Path) -> bool:
+def load_saved(path: Path) -> Saved:
     """
-    :param path: A file
-    :return: Whether it is a whole zip file (the checksums agree) of a ``DistralA2C``
+    Load the model of a run, to act.
+
+    :param path: Folder of a run, or file of a model
+    :return: The model; of an unfinished run its newest checkpoint that can be used
+    :raises UsageError: If there is no model, or none that can be used
     """
-    try:
-        with ZipFile(path) as archive:
-            return archive.testzip() is None and "task_names" in json.loads(archive.read("data"))
-    except (BadZipFile, EOFError, KeyError, RuntimeError, ValueError, zlib.error):
-        return False
+    if not path.exists():
+        raise UsageError(f"There is no {path}; expected the folder of a run or the zip file of a model.")
+    file = path / MODEL if path.is_dir() else path
+    if file.exists():
+        return Saved(file, load_model(file))
+    saved = load_newest_checkpoint(path)
+    if saved is None:
+        raise UsageError(
+            f"There is neither {MODEL} nor a checkpoint in {path}. Pass the folder of a run or the zip file of a "
+            "model; a run that was stopped before its first checkpoint begins again with --resume."
+        )
+    return saved
 
 
-def find_model(path: Path) -> tuple[Path, Path]:
+def run_folder(path: Path) -> Path:
     """
-    :param path: Folder of a run, or a model
-    :return: The model (of an unfinished run: its newest readable checkpoint), and the folder where its run would be
-    :raises ValueError: If there is no model
+    Find the folder of the run that a model belongs to.
+
+    :param path: Folder of a run, or file of a model
+    :return: Where the options of its training would be
     """
     if path.is_dir():
-        model = path / MODEL if (path / MODEL).exists() else newest_checkpoint(path)
-        if model is None:
-            raise UsageError(
-                f"There is neither {MODEL} nor a checkpoint in {path}. Pass the folder of a run or the zip file of a "
-                "model; a run that was stopped before its first checkpoint begins again with --resume."
-            )
-    else:
-        model, path = path, path.parent.parent if path.parent.name == CHECKPOINTS else path.parent
-    if not model.exists():
-        raise UsageError(f"There is no {model}; expected the folder of a run or the zip file of a model.")
-    if not is_model(model):
-        raise UsageError(f"{model} is damaged or no model of DistralA2C; pass a file that DistralA2C.save has written.")
-    return model, path
+        return path
+    return path.parent.parent if path.parent.name == CHECKPOINTS else path.parent
 
 
 def make_logger(run: Path, start: int) -> Logger:
@@ -116,7 +145,9 @@ def remove_unfinished(run: Path) -> None:
 
 def write_json(path: Path, values: Any) -> None:
     """
-    :param path: File, replaced when the new one is whole
+    Write a file of JSON, whole or not at all.
+
+    :param path: File
     :param values: Anything that JSON can hold
     """
     with atomic_write(path) as beside:

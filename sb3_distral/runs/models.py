@@ -1,41 +1,148 @@
-"""Models by the name of their policy, new and from files: those that remember are of another class."""
+"""The class of a model, new or from a file, and whether its numbers are still numbers."""
 
+import json
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from zipfile import BadZipFile, ZipFile
 
+import torch as th
+from gymnasium import spaces
 from stable_baselines3.common.preprocessing import is_image_space
-from stable_baselines3.common.save_util import load_from_zip_file
+from stable_baselines3.common.save_util import json_to_data
 
 from sb3_distral.algorithms.a2c import DistralA2C
-from sb3_distral.algorithms.recurrent import RecurrentDistralA2C
+from sb3_distral.algorithms.base import DistralAlgorithm
+from sb3_distral.algorithms.former_names import know_former_names
+from sb3_distral.algorithms.ppo import DistralPPO
+from sb3_distral.algorithms.recurrent import RecurrentDistralA2C, RecurrentDistralPPO
 from sb3_distral.envs.task_id import plain_space
 from sb3_distral.envs.task_vec_env import TaskVecEnv
+from sb3_distral.errors import UsageError
 from sb3_distral.policies.feedforward import POLICY_ALIASES
 from sb3_distral.policies.recurrent import RECURRENT_POLICY_ALIASES
 
+
+class Learner(NamedTuple):
+    """
+    A learner: its algorithms, and arguments that suit the suites.
+
+    :param plain: Class of models without memory
+    :param recurrent: Class of models whose policies remember
+    :param learning_rate: Learning rate
+    :param arguments: Arguments beside it
+    """
+
+    plain: type[DistralAlgorithm]
+    recurrent: type[DistralAlgorithm]
+    learning_rate: float
+    arguments: dict[str, Any]
+
+
+#: Learners by name. A2C's own learning rate is 7e-4. PPO's own roll-outs of 2048 steps are, in 64 environments, half of
+#: a training, and its minibatches of 64 rows leave 8 to each of 8 tasks.
+LEARNERS = {
+    "a2c": Learner(DistralA2C, RecurrentDistralA2C, 2e-3, {}),
+    "ppo": Learner(DistralPPO, RecurrentDistralPPO, 3e-4, {"n_steps": 128, "batch_size": 512}),
+}
+
+#: Names of policies.
 POLICIES = ("auto", *POLICY_ALIASES, *RECURRENT_POLICY_ALIASES)
+IMAGE_POLICIES = ("CnnPolicy", "CnnLstmPolicy")
 
 
-def algorithm_class(policy: str, env: TaskVecEnv) -> type[DistralA2C]:
+class UnusableModelError(UsageError):
+    """A file holds no model that can act or train on."""
+
+
+def algorithm_class(learner: str, policy: str, env: TaskVecEnv) -> type[DistralAlgorithm]:
     """
-    :param policy: One of ``POLICIES``
+    Choose the class that trains a policy.
+
+    :param learner: A key of ``LEARNERS``
+    :param policy: One of ``POLICIES``; ``"auto"`` remembers where images are seen, as the paper's agents do
     :param env: Tasks
-    :return: The class that trains it; ``"auto"`` remembers where images are seen, as the paper's agents do
+    :return: The class
+    :raises UsageError: If learner or policy is unknown, or the policy sees images and the tasks show none
     """
-    if policy == "auto":
-        space: Any = plain_space(env.observation_space)  # type: ignore[arg-type]
-        seen = space.spaces.values() if hasattr(space, "spaces") else [space]
-        return RecurrentDistralA2C if any(is_image_space(own) for own in seen) else DistralA2C
-    return RecurrentDistralA2C if policy in RECURRENT_POLICY_ALIASES else DistralA2C
+    for name, value, known in (("learner", learner, tuple(LEARNERS)), ("policy", policy, POLICIES)):
+        if value not in known:
+            raise UsageError(f"There is no {name} {value!r}; expected one of {known}.")
+    space: Any = plain_space(env.observation_space)  # type: ignore[arg-type]
+    sees_images = any(is_image_space(own) for own in (space.values() if isinstance(space, spaces.Dict) else [space]))
+    if policy in IMAGE_POLICIES and not sees_images:
+        raise UsageError(f"policy {policy} was given for the observations {space}, which are no images. Use 'auto'.")
+    is_recurrent = sees_images if policy == "auto" else policy in RECURRENT_POLICY_ALIASES
+    return LEARNERS[learner].recurrent if is_recurrent else LEARNERS[learner].plain
 
 
-def load_model(path: Path, env: TaskVecEnv | None = None) -> DistralA2C:
+def load_model(path: Path, env: TaskVecEnv | None = None) -> DistralAlgorithm:
     """
-    :param path: File of a model
+    Load a model of any Distral algorithm.
+
+    :param path: Zip file of the model
     :param env: Tasks to train on with; ``None``: the model only acts
     :return: The model, of the class that saved it
+    :raises UnusableModelError: If the file is damaged or no model of a Distral algorithm, or if its training diverged
     """
-    data, _, _ = load_from_zip_file(path, device="cpu")
-    assert data is not None
-    is_recurrent = data["policy_class"].is_recurrent
-    return (RecurrentDistralA2C if is_recurrent else DistralA2C).load(path, env=env)
+    model = saved_class(path).load(path, env=env)
+    if not is_finite(model):
+        raise UnusableModelError(
+            f"{path} holds parameters that are not finite: its training diverged. Pass a checkpoint from before that, "
+            "or train anew with a lower learning rate."
+        )
+    return model
+
+
+def saved_class(path: Path) -> type[DistralAlgorithm]:
+    """
+    Find the class that saved a model in the file's table of contents, without its tensors.
+
+    :param path: Zip file of the model
+    :return: The class
+    :raises UnusableModelError: If the file is damaged or no model of a Distral algorithm
+    """
+    try:
+        with ZipFile(path) as archive:
+            if (damaged := archive.testzip()) is not None:
+                raise BadZipFile(f"the checksum of {damaged} is wrong")
+            data = json.loads(archive.read("data"))
+    except (BadZipFile, EOFError, KeyError, RuntimeError, ValueError, zlib.error) as error:
+        raise UnusableModelError(
+            f"{path} is damaged or no model ({error}). Put it back from a copy, or pass a file that the method save of "
+            "a Distral model has written."
+        ) from error
+    if "task_names" not in data:
+        raise UnusableModelError(
+            f"{path} is no model of a Distral algorithm; it may be one of Stable-Baselines3's own. Pass a file that "
+            "the method save of a Distral model has written."
+        )
+    know_former_names()
+    policy_class = json_to_data(json.dumps({"policy_class": data["policy_class"]}))["policy_class"]
+    learner = LEARNERS["ppo" if "clip_range" in data else "a2c"]
+    return learner.recurrent if policy_class.is_recurrent else learner.plain
+
+
+def is_finite(model: DistralAlgorithm) -> bool:
+    """
+    Look for parameters that are NaN or infinite.
+
+    :param model: A model
+    :return: Whether there are none
+    """
+    return all(bool(th.isfinite(tensor).all()) for tensor in model.policy.state_dict().values())
+
+
+def check_finite(model: DistralAlgorithm) -> None:
+    """
+    Refuse a model whose training has diverged.
+
+    :param model: A model that trains
+    :raises UsageError: If parameters are NaN or infinite
+    """
+    if not is_finite(model):
+        raise UsageError(
+            f"The training diverged: after {model.num_timesteps} steps there are parameters that are not finite, and "
+            "the model is not saved. Look for rewards that are huge or not finite, or train anew, in another folder, "
+            f"with a learning rate lower than {model.lr_schedule(1.0):g}."
+        )

@@ -17,7 +17,7 @@ from experiments.mazes.log import LOG, EvaluationLog, read_log
 from experiments.mazes.page import draw_curves, draw_study, returns_lines
 from experiments.mazes.study import RANDOM, read_results
 from experiments.mazes.training import MazeWork
-from sb3_distral.cli.evaluate import DISTILLED_POLICY, TASK_POLICY
+from sb3_distral.runs import DISTILLED_POLICY, TASK_POLICY, TaskChoice, Training
 
 
 def evaluation(steps: int, level: float) -> dict[str, Any]:
@@ -30,31 +30,27 @@ def around(first: float, second: float) -> dict[str, list[float]]:
     return {"maze-0": [first - 1, first + 1], "maze-1": [second, second]}
 
 
-def write_evaluation(path: Path, policies: dict[str, dict[str, list[float]]]) -> None:
-    results = {
-        policy: {task: {"returns": own} for task, own in returns.items()} for policy, returns in policies.items()
-    }
-    path.write_text(json.dumps({"timesteps": 104, "results": results}), encoding="utf-8")
-
-
 @pytest.fixture
 def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mazes:
     """A study whose trainings leave made-up logs and evaluations."""
 
-    def train(own: Any) -> None:
+    def train(own: Training, resume: bool) -> Path:
+        assert resume
         own.folder.mkdir(parents=True)
         log = {"begun_at": [0], "evaluations": [evaluation(50, 1.0), evaluation(100, 2.0)]}
         (own.folder / LOG).write_text(json.dumps(log), encoding="utf-8")
+        return own.folder / "model.zip"
 
-    def evaluate(own: Any) -> None:
-        if own.suite_arguments:
-            write_evaluation(own.output, {DISTILLED_POLICY: around(4.0, 5.0)})
-        else:
-            write_evaluation(own.output, {TASK_POLICY: around(7.0, 9.0), DISTILLED_POLICY: around(2.0, 3.0)})
+    def evaluate(model: Path, tasks: TaskChoice, n_episodes: int, seed: int) -> Any:
+        assert (n_episodes, seed) == (16, 10_000) and model.parent.parent == tmp_path / "runs"
+        if tasks.suite_arguments:
+            return SimpleNamespace(returns={DISTILLED_POLICY: around(4.0, 5.0)})
+        returns = {TASK_POLICY: around(7.0, 9.0), DISTILLED_POLICY: around(2.0, 3.0)}
+        return SimpleNamespace(returns=returns, timesteps=104)
 
     random = {"final": {"tasks": around(0.5, 0.7)}, "unseen": {"tasks": around(0.1, 0.3)}}
-    monkeypatch.setattr(training.MazeTraining, "run", train)
-    monkeypatch.setattr(training.Evaluate, "run", evaluate)
+    monkeypatch.setattr(training.MazeTraining, "train", train)
+    monkeypatch.setattr(training, "evaluate", evaluate)
     monkeypatch.setattr(training, "_random_results", lambda run: random)
     algorithms = ("A3C", "A3C_multitask", "KL_2col")
     return Mazes(output=tmp_path / "results", runs=tmp_path / "runs", algorithms=algorithms, total_timesteps=100)
@@ -90,9 +86,9 @@ def test_a_training_that_went_on_is_put_together(tmp_path: Path) -> None:
 
 def test_what_a_training_evaluates_is_logged(tmp_path: Path) -> None:
     """The callback beside the one that evaluates, in a true training on the grid."""
-    arguments: dict[str, Any] = {"suite": "grid-mazes", "suite_arguments": ("n_tasks=2",), "n_envs_per_task": 1}
+    arguments: dict[str, Any] = {"suite": "grid-mazes", "suite_arguments": {"n_tasks": 2}, "n_envs_per_task": 1}
     arguments |= {"total_timesteps": 40, "eval_freq": 20, "n_eval_episodes": 1, "output": tmp_path / "run"}
-    training.MazeTraining(**arguments).run()
+    training.MazeTraining(**arguments).train()
     log = read_log(tmp_path / "run")
     assert log["begun_at"] == [0]
     assert [own["timesteps"] for own in log["evaluations"]] == [20, 40]

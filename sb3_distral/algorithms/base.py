@@ -1,0 +1,332 @@
+"""What every Distral algorithm does: tasks, costs, logs. What its update is, the learners say."""
+
+from collections import deque
+from typing import Any, ClassVar, Literal, TypeVar, get_args
+
+import numpy as np
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.type_aliases import MaybeCallback
+from stable_baselines3.common.utils import safe_mean
+from stable_baselines3.common.vec_env import VecEnv
+from typing_extensions import override
+
+from sb3_distral.algorithms.arguments import (
+    check_memory,
+    choose_policy_class,
+    column_arguments,
+    parse_env_and_policy,
+    refuse_owned,
+)
+from sb3_distral.algorithms.buffers import TaskRolloutBuffer
+from sb3_distral.algorithms.distillation import DistillationCallback
+from sb3_distral.algorithms.logs import record_of_task
+from sb3_distral.algorithms.reward import RegularizedReward
+from sb3_distral.algorithms.update import UpdatingAlgorithm
+from sb3_distral.envs.task_vec_env import Tasks, as_task_vec_env, has_tasks, holds_vec_envs, make_task_vec_env
+from sb3_distral.errors import UsageError
+from sb3_distral.method.costs import Costs, CostSchedule, TaskCoefficient, in_task_order
+from sb3_distral.method.families import make_family
+from sb3_distral.policies.feedforward import POLICY_ALIASES, Architecture
+
+SelfDistral = TypeVar("SelfDistral", bound="DistralAlgorithm")
+Optimization = Literal["joint", "alternating"]
+
+#: Arguments of A2C and PPO that are not the user's, and why
+OWNED = {
+    "rollout_buffer_class": (
+        "needs its own, which keeps the rows of each task together. Leave it out; rollout_buffer_kwargs may be given."
+    ),
+}
+
+
+class DistralAlgorithm(UpdatingAlgorithm):
+    """
+    Distral (Distill and transfer learning) on an on-policy algorithm of Stable-Baselines3, the host.
+
+    Each task has a policy πi of its own; a distilled policy π0 learns what they have in common; each πi is drawn
+    towards π0 and kept exploring inside its reward, R + (α/β) log π0 − (1/β) log πi.
+
+    Paper: https://arxiv.org/abs/1707.04175
+
+    :param env: The tasks: a list, or a dict by name, of gymnasium ids, callables, environments or VecEnvs; or a
+        ``TaskVecEnv``. ``DistralA2C("MlpPolicy", env)``, Stable-Baselines3's order, works too
+    :param policy: ``"MlpPolicy"``, ``"CnnPolicy"``, ``"MultiInputPolicy"`` or a class; ``"auto"`` chooses by the
+        observation space
+    :param alpha: α = c_KL / (c_KL + c_Ent), in [0, 1]: a number, a schedule of the remaining progress (from 1 to 0), or
+        one of these for each task (a list, or a dict by name)
+    :param beta: β = 1 / (c_KL + c_Ent) > 0, likewise; ``float("inf")`` means no regularisation
+    :param n_envs_per_task: Sub-environments of each task, where ids or callables are given
+    :param architecture: What the task policies are made of, see :class:`~sb3_distral.policies.DistralPolicy`
+    :param distilled_weight: Weight of π0 in two columns, α by default
+    :param optimization: ``"joint"``: one gradient step for π0 and all πi, (9) and (10); ``"alternating"``: π0 is fitted
+        on the roll-out by its own optimizer, then the tasks train against a fixed π0 (on a roll-out of the π0 before)
+    :param distillation_epochs: Gradient steps of each fit of π0, if alternating
+    :param value_l2_coef: Weight of (Vi − V0)² in the loss (the paper's 3D experiments: 0.005); it also trains V0, which
+        nothing else does where the architecture has task columns
+    :param policy_kwargs: Arguments of every column, as for the host
+    :param host_arguments: All other arguments of the host. ``ent_coef`` is A3C's entropy bonus in the loss and excludes
+        an entropy cost in the reward (α < 1 with finite β); ``max_grad_norm`` clips each column;
+        ``normalize_advantage`` normalises task by task; ``rollout_buffer_class`` is the algorithm's own
+    :raises UsageError: If α, β, the spaces or the tasks are not as above; the message says what to do
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = POLICY_ALIASES
+    own_rollout_buffer_class: ClassVar[type[RolloutBuffer]] = TaskRolloutBuffer
+    costs: Costs
+
+    def __init__(
+        self,
+        env: Tasks | str | type[BasePolicy] | None = None,
+        policy: str | type[BasePolicy] | Tasks = "auto",
+        *,
+        alpha: TaskCoefficient = 0.5,
+        beta: TaskCoefficient = 100.0,
+        n_envs_per_task: int = 1,
+        architecture: Architecture = "two_columns",
+        distilled_weight: float | None = None,
+        optimization: Optimization = "joint",
+        distillation_epochs: int = 1,
+        value_l2_coef: float = 0.0,
+        policy_kwargs: dict[str, Any] | None = None,
+        _init_setup_model: bool = True,
+        **host_arguments: Any,
+    ):
+        refuse_owned(host_arguments, OWNED, type(self).__name__)
+        task_env = None
+        if env is not None or _init_setup_model:
+            env, policy = parse_env_and_policy(env, policy, self.policy_aliases)
+            task_env = self._wrap_env(as_task_vec_env(env, n_envs_per_task), host_arguments.get("verbose", 0))
+        space = None if task_env is None else task_env.observation_space
+        super().__init__(
+            choose_policy_class(policy, space, self.policy_aliases),  # type: ignore[arg-type]
+            task_env,  # type: ignore[arg-type]
+            policy_kwargs=column_arguments(policy_kwargs, architecture, distilled_weight),
+            _init_setup_model=False,
+            **{**host_arguments, "rollout_buffer_class": self.own_rollout_buffer_class},
+        )
+        self.alpha, self.beta = alpha, beta
+        self.n_envs_per_task = n_envs_per_task
+        self.optimization = optimization
+        self.distillation_epochs = distillation_epochs
+        self.value_l2_coef = value_l2_coef
+        self.task_names: list[str] = [] if task_env is None else list(task_env.task_names)
+        self._task_episodes: dict[str, deque[dict[str, Any]]] = {}
+        self._resume_state: dict[str, Any] | None = None
+        self._evaluations = []
+        # Remaining progress at which the costs were last set.
+        self._cost_progress = 1.0
+        if _init_setup_model:
+            self._setup_model()
+
+    @property
+    def distilled_policy(self) -> ActorCriticPolicy:
+        """π0, a Stable-Baselines3 policy on plain observations. It follows the training."""
+        return self.policy.distilled_policy
+
+    def task_policy(self, task: int | str) -> BasePolicy:
+        """
+        Copy the policy of one task as it is now, on plain observations.
+
+        :param task: Index or name of the task
+        :return: A Stable-Baselines3 policy; with one column its ``state_dict`` fits the host's policy of that
+            architecture. Where tasks mask actions, its ``predict`` takes ``action_masks``
+        :raises UsageError: If there is no such task
+        """
+        names = self.task_names
+        if task not in names and task not in range(len(names)):
+            raise UsageError(
+                f"There is no task {task!r}. Give an index below {len(names)} or one of the names {names}."
+            )
+        return self.policy.task_policy(names.index(task) if isinstance(task, str) else task)
+
+    @override
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+        **masks: Any,
+    ) -> tuple[np.ndarray, Any]:
+        # On plain observations π0 also takes action_masks, as sb3-contrib's MaskablePPO does.
+        return self.policy.predict(observation, state, episode_start, deterministic, **masks)
+
+    @staticmethod
+    def _wrap_env(env: Any, verbose: int = 0, monitor_wrapper: bool = True) -> RegularizedReward:
+        # Constructor, load (twice) and set_env all pass through here.
+        if isinstance(env, RegularizedReward):
+            return env
+        venv = OnPolicyAlgorithm._wrap_env(as_task_vec_env(env), verbose, monitor_wrapper)
+        make_family(venv.action_space)  # refuses with advice what the host would refuse without
+        return RegularizedReward(venv)
+
+    @override
+    def _setup_model(self) -> None:
+        # A saved model comes with the class of its policy, and may come from a version with another buffer.
+        check_memory(self.policy_class, self.policy_aliases)  # type: ignore[arg-type]
+        self.rollout_buffer_class = self.own_rollout_buffer_class
+        # By position, so that tasks may get other names later.
+        self.alpha = in_task_order("alpha", self.alpha, self.task_names)
+        self.beta = in_task_order("beta", self.beta, self.task_names)
+        self._cost_schedule = CostSchedule(self.alpha, self.beta, self.task_names)
+        self._check_optimization()
+        self._use_distillation(self._own_distillation())
+        super()._setup_model()
+        self._connect_env()
+
+    def _check_optimization(self) -> None:
+        if self.optimization not in get_args(Optimization):
+            raise UsageError(f"optimization={self.optimization!r} is unknown. Choose one of {get_args(Optimization)}.")
+        if self.distillation_epochs < 1:
+            raise UsageError(
+                f"distillation_epochs={self.distillation_epochs} was given; expected at least 1, the number of "
+                "gradient steps that fit the distilled policy to each roll-out."
+            )
+        if self.optimization == "alternating" and self.policy_kwargs["architecture"] == "shared":
+            raise UsageError(
+                "optimization='alternating' was given with architecture='shared', where the distilled policy is the "
+                "policy of every task and nothing alternates. Use 'joint', or an architecture with task columns."
+            )
+
+    def _connect_env(self) -> None:
+        if self.env is not None:
+            self._check_task_order(self.env)
+            self.task_names = list(self.env.task_names)
+            self.env.policy = self.policy
+        self._update_costs()
+
+    def _check_task_order(self, env: RegularizedReward) -> None:
+        names = list(env.task_names)
+        if any(name in self.task_names and self.task_names.index(name) != i for i, name in enumerate(names)):
+            raise UsageError(
+                f"The environment has the tasks in the order {names}, the model in the order {self.task_names}: a task "
+                "would go on with the column of another. Give them in the model's order."
+            )
+
+    def _update_costs(self) -> None:
+        self.costs = self._cost_schedule(self._cost_progress)
+        if self.ent_coef > 0 and self.costs.entropy.any():
+            raise UsageError(
+                f"ent_coef={self.ent_coef} was given with entropy costs of {self.costs.entropy.tolist()}: the entropy "
+                "would be paid for twice, in the loss and in the reward. Leave ent_coef at 0, or set beta=float('inf') "
+                "or alpha=1."
+            )
+        self.policy.set_distilled_weights(self.costs.alpha)
+        self.policy.evaluates_distilled = self._needs_distilled()
+        if self.env is not None:
+            self.env.set_costs(self.costs.kl, self.costs.entropy)
+
+    def _needs_distilled(self) -> bool:
+        return bool(self.costs.kl.any())
+
+    def _own_distillation(self) -> DistillationCallback:
+        return DistillationCallback(self.optimization == "alternating", self.distillation_epochs, self.value_l2_coef)
+
+    def _use_distillation(self, distillation: DistillationCallback) -> None:
+        self._distillation = distillation
+        self.optimization = "alternating" if distillation.alternating else "joint"
+        self.distillation_epochs, self.value_l2_coef = distillation.n_epochs, distillation.value_l2_coef
+
+    @override
+    def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
+        given = flatten(callback)
+        distillations = [single for single in given if isinstance(single, DistillationCallback)]
+        if len(distillations) > 1:
+            raise UsageError(
+                f"{len(distillations)} DistillationCallbacks were given, but only one can teach π0. Give one."
+            )
+        self._use_distillation(distillations[0] if distillations else self._own_distillation())
+        self._check_optimization()
+        others = [single for single in given if single is not self._distillation]
+        return super()._init_callback([self._distillation, *others], progress_bar)
+
+    @override
+    def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
+        known = self._task_episodes
+        total_timesteps, callback = super()._setup_learn(*args, **kwargs)
+        # A reset of the counters empties SB3's buffer of episodes, and so ours.
+        empty = not self.ep_info_buffer
+        self._task_episodes = {
+            name: deque(() if empty else known.get(name, ()), maxlen=self._stats_window_size)
+            for name in self.task_names
+        }
+        return total_timesteps, callback
+
+    @override
+    def collect_rollouts(self, *args: Any, **kwargs: Any) -> bool:
+        self._follow_cost_schedules()
+        return super().collect_rollouts(*args, **kwargs)
+
+    def _follow_cost_schedules(self) -> None:
+        if not self._cost_schedule.is_constant:
+            # Stable-Baselines3 updates the progress after a roll-out; a new call of learn may have moved its end.
+            self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
+            self._cost_progress = self._current_progress_remaining
+            self._update_costs()
+
+    @override
+    def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
+        super()._update_info_buffer(infos, dones)
+        assert self.env is not None
+        for index, info in enumerate(infos):
+            if "episode" in info:
+                self._task_episodes[self.task_names[self.env.tasks[index]]].append(info["episode"])
+
+    @override
+    def dump_logs(self, iteration: int = 0) -> None:
+        for name, episodes in self._task_episodes.items():
+            if episodes:
+                for key, field in (("ep_rew_mean", "r"), ("ep_len_mean", "l")):
+                    record_of_task(self.logger, "rollout", name, key, safe_mean([own[field] for own in episodes]))
+        self._log_divergences()
+        super().dump_logs(iteration)
+
+    @override
+    def get_env(self) -> VecEnv | None:
+        # With the tasks' own rewards: Stable-Baselines3 compares it with environments for evaluation.
+        return None if self.env is None else self.env.venv
+
+    @override
+    def set_env(self, env: Any, force_reset: bool = True) -> None:
+        if not has_tasks(env):
+            env = make_task_vec_env(env, 1 if holds_vec_envs(env) else self.n_envs_per_task)
+        wrapped = self._wrap_env(env)
+        self._check_task_order(wrapped)
+        super().set_env(wrapped, force_reset)
+        self._connect_env()
+
+    @override
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_distillation", "_cost_schedule", "_evaluations", "costs"]
+
+    @override
+    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
+        state_dicts, tensors = super()._get_torch_save_params()
+        if self.optimization == "alternating":
+            state_dicts = [*state_dicts, "policy.distilled_policy.optimizer"]
+        return state_dicts, tensors
+
+    @override
+    def set_parameters(self, *args: Any, **kwargs: Any) -> None:
+        super().set_parameters(*args, **kwargs)
+        # α stays this model's own.
+        self._update_costs()
+
+
+def flatten(callback: MaybeCallback) -> list[BaseCallback]:
+    """
+    List the callbacks of a training.
+
+    :param callback: What the user gave
+    :return: All of them, without lists in lists
+    """
+    if callback is None:
+        return []
+    if isinstance(callback, CallbackList):
+        callback = callback.callbacks
+    if isinstance(callback, list):
+        return [single for part in callback for single in flatten(part)]
+    return [callback if isinstance(callback, BaseCallback) else ConvertCallback(callback)]

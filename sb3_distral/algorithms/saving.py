@@ -1,0 +1,109 @@
+"""Saves from which a training goes on as if it had never stopped."""
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch as th
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from typing_extensions import override
+
+from sb3_distral.algorithms.checkpoint import env_state, random_state, set_env_state, set_random_state
+from sb3_distral.algorithms.former_names import know_former_names
+from sb3_distral.algorithms.reward import RegularizedReward
+from sb3_distral.envs.task_vec_env import has_tasks, holds_vec_envs, make_task_vec_env
+from sb3_distral.files import atomic_write
+
+SelfResumable = TypeVar("SelfResumable", bound="ResumableAlgorithm")
+
+
+class ResumableAlgorithm(OnPolicyAlgorithm):
+    """An algorithm whose files hold, beside weights and counters, generators and the place in every task."""
+
+    env: RegularizedReward | None
+    n_envs_per_task: int
+    _resume_state: dict[str, Any] | None
+
+    @override
+    def save(
+        self,
+        path: str | Path | io.BufferedIOBase,
+        exclude: Iterable[str] | None = None,
+        include: Iterable[str] | None = None,
+    ) -> None:
+        self._resume_state = self._get_resume_state()
+        try:
+            if isinstance(path, io.BufferedIOBase):
+                super().save(path, exclude, include)
+            else:
+                path = Path(path)
+                with atomic_write(path if path.suffix else path.with_name(f"{path.name}.zip")) as beside:
+                    super().save(beside, exclude, include)
+        finally:
+            self._resume_state = None
+
+    @classmethod
+    def load(
+        cls: type[SelfResumable],
+        path: str | Path | io.BufferedIOBase,
+        env: Any = None,
+        device: th.device | str = "auto",
+        custom_objects: dict[str, Any] | None = None,
+        print_system_info: bool = False,
+        force_reset: bool = False,
+        **kwargs: Any,
+    ) -> SelfResumable:
+        """
+        Load a model. With ``env`` it trains on where it stopped: random generators come back, and so does the place in
+        every task where the environment can be put back (the grid suites can); another environment is reset.
+
+        :param path: File
+        :param env: Tasks, as in the constructor
+        :param device: As the host algorithm
+        :param custom_objects: As the host algorithm
+        :param print_system_info: As the host algorithm
+        :param force_reset: Reset the environment in any case
+        :param kwargs: As the host algorithm
+        :return: The model
+        """
+        know_former_names()
+        if env is not None and not has_tasks(env) and holds_vec_envs(env):
+            env = make_task_vec_env(env)
+        made = env if has_tasks(env) else None
+        model = super().load(path, made, device, custom_objects, print_system_info, True, **kwargs)
+        if env is not None and made is None:
+            # How many sub-environments a task has is known only now.
+            model.set_env(env)
+        if env is not None and model._resume_state is not None:
+            model._restore(model._resume_state, force_reset)
+        model._resume_state = None
+        return model
+
+    def _get_resume_state(self) -> dict[str, Any]:
+        env = self.env
+        place = None if env is None or env.last_observations is None else env_state(env.venv)
+        state: dict[str, Any] = {"random": random_state(), "env": place}
+        if env is not None and place is not None:
+            state |= {"observations": env.last_observations, "dones": env.last_dones}
+        return state
+
+    def _restore(self, state: dict[str, Any], force_reset: bool) -> None:
+        assert self.env is not None
+        set_random_state(state["random"])
+        if self.seed is not None:
+            # An environment that is reset goes on with other episodes than those that it began with.
+            self.env.seed(self.seed + self.num_timesteps)
+        if state["env"] is None or force_reset or len(state["dones"]) != self.n_envs:
+            return
+        try:
+            set_env_state(self.env.venv, state["env"])
+        except ValueError:
+            # Another environment, or one whose place is not known: it is reset, as Stable-Baselines3 does.
+            return
+        self._go_on_from(state)
+
+    def _go_on_from(self, state: dict[str, Any]) -> None:
+        assert self.env is not None
+        self.env.last_observations, self.env.last_dones = state["observations"], state["dones"]
+        self._last_obs, self._last_episode_starts = state["observations"], state["dones"]

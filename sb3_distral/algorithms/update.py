@@ -1,0 +1,137 @@
+"""What the updates of all learners share: one batch evaluated, one loss, one step, clipped column by column."""
+
+from typing import Any, NamedTuple
+
+import torch as th
+from stable_baselines3.common.utils import explained_variance
+
+from sb3_distral.algorithms.distillation import DistillationCallback
+from sb3_distral.algorithms.logs import record_of_task
+from sb3_distral.algorithms.saving import ResumableAlgorithm
+from sb3_distral.method import objective
+from sb3_distral.policies.feedforward import DistralPolicy, Evaluation
+
+
+class Batch(NamedTuple):
+    """
+    What an update knows about a batch.
+
+    :param evaluation: Policies and values now
+    :param log_prob: log πi(a|s) now, shape (batch,)
+    :param values: Vi(s) now, shape (batch,)
+    :param advantages: Advantages of the regularised returns, normalised by task if asked for, shape (batch,)
+    """
+
+    evaluation: Evaluation
+    log_prob: th.Tensor
+    values: th.Tensor
+    advantages: th.Tensor
+
+
+class UpdatingAlgorithm(ResumableAlgorithm):
+    """An algorithm that learns from roll-outs of several tasks, task by task."""
+
+    policy: DistralPolicy  # type: ignore[assignment]
+    task_names: list[str]
+    normalize_advantage: bool
+    _distillation: DistillationCallback
+    #: What the last pass over the roll-out found, for the log
+    _evaluations: list[Evaluation]
+
+    @property
+    def n_tasks(self) -> int:
+        """Number of tasks."""
+        return len(self.task_names)
+
+    def rollout_memory(self) -> Any:
+        """
+        What recurrent columns remembered when the roll-out began.
+
+        :return: Their memory, anew at each call; ``None``: these have none
+        """
+        return None
+
+    def _batch_memory(self, rollout_data: Any) -> Any:
+        return None
+
+    def _evaluate(self, rollout_data: Any) -> Batch:
+        """
+        Evaluate a batch of a roll-out under the policies of now.
+
+        :param rollout_data: The batch, as the buffer gives it
+        :return: What all updates need to know about it
+        """
+        distillation = self._distillation
+        evaluation = self.policy.evaluate(
+            rollout_data.observations,
+            self._batch_memory(rollout_data),
+            distilled=distillation.distills(),
+            distilled_values=distillation.value_l2_coef > 0,
+            distilled_gradient=not distillation.alternating,
+        )
+        advantages = rollout_data.advantages
+        if self.normalize_advantage:
+            advantages = objective.normalize_by_task(advantages, evaluation.tasks, self.n_tasks)
+        log_prob = self.policy.family.log_prob(evaluation.task_parameters, rollout_data.actions)
+        return Batch(evaluation, log_prob, evaluation.values.flatten(), advantages)
+
+    def _descend(self, batch: Batch, policy_rows: th.Tensor, value_rows: th.Tensor) -> dict[str, th.Tensor]:
+        """
+        Take one optimizer step on the losses of all columns, those of π0 among them.
+
+        :param batch: The batch
+        :param policy_rows: Policy loss of each row, shape (batch,)
+        :param value_rows: Value loss of each row, shape (batch,)
+        :return: The losses, means for each task summed over tasks, by their key in the log
+        """
+        evaluation, distillation = batch.evaluation, self._distillation
+        entropy = self.policy.family.entropy(evaluation.task_parameters)
+        if self.ent_coef == 0:
+            entropy = entropy.detach()  # logged only
+        rows = {"train/policy_loss": policy_rows, "train/value_loss": value_rows, "train/entropy_loss": -entropy}
+        weights = [1.0, self.vf_coef, self.ent_coef]
+        if distillation.distills() and not distillation.alternating:
+            rows["distral/distillation_loss"] = distillation.loss(evaluation)
+            weights.append(1.0)
+        if distillation.value_l2_coef > 0 and evaluation.distilled_values is not None:
+            differences = batch.values - evaluation.distilled_values.flatten().detach()
+            rows["train/value_transfer_loss"] = differences.square()
+            weights.append(distillation.value_l2_coef)
+        losses = objective.sum_of_task_means(th.stack(list(rows.values()), dim=1), evaluation.tasks, self.n_tasks)
+        (losses @ losses.new_tensor(weights)).backward()  # type: ignore[no-untyped-call]
+        self._step()
+        self._evaluations.append(Evaluation(*(None if part is None else part.detach() for part in evaluation)))  # type: ignore[arg-type]
+        return dict(zip(rows, losses.detach(), strict=True))
+
+    def _step(self) -> None:
+        """Clip column by column, so that one task's reward scale cannot shrink another's step, and update."""
+        policy = self.policy
+        th.nn.utils.clip_grad_norm_(policy.distilled_policy.parameters(), self.max_grad_norm)
+        if policy.task_columns is not None:
+            policy.task_columns.clip_grad_norm_(self.max_grad_norm)
+        policy.optimizer.step()
+        policy.optimizer.zero_grad()
+
+    def _log_update(self, losses: list[dict[str, th.Tensor]]) -> None:
+        buffer = self.rollout_buffer
+        variance = explained_variance(buffer.values.flatten(), buffer.returns.flatten())
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        self.logger.record("train/explained_variance", variance)
+        for key in losses[0] if losses else ():
+            self.logger.record(key, th.stack([step[key] for step in losses]).mean().item())
+
+    def _log_divergences(self) -> None:
+        """Record how certain each task policy was in the last pass over the roll-out, and how far from π0."""
+        if not self._evaluations:
+            return
+        family, evaluations = self.policy.family, self._evaluations
+        tasks = th.cat([evaluation.tasks for evaluation in evaluations])
+        parameters = th.cat([evaluation.task_parameters for evaluation in evaluations])
+        rows = {"entropy": family.entropy(parameters)}
+        if all(evaluation.distilled_parameters is not None for evaluation in evaluations):
+            priors = th.cat([evaluation.distilled_parameters for evaluation in evaluations])  # type: ignore[misc]
+            rows["kl"] = family.kl_divergence(parameters, priors)
+        for key, values in rows.items():
+            means = objective.task_means(values, tasks, self.n_tasks).tolist()
+            for name, mean in zip(self.task_names, means, strict=True):
+                record_of_task(self.logger, "distral", name, key, mean)

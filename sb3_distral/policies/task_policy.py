@@ -1,0 +1,88 @@
+"""The policy of one task on its own."""
+
+from typing import Any
+
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.distributions import Distribution
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.type_aliases import PyTorchObs
+from typing_extensions import override
+
+from sb3_distral.method.families import make_family
+from sb3_distral.networks.distributions import distribution_of
+from sb3_distral.networks.heads import Maskable, evaluate_actor
+
+
+class TaskPolicy(Maskable, BasePolicy):
+    """
+    The two-column policy of one task, πi ∝ π0^α exp(f) (8), on plain observations.
+
+    :param observation_space: Plain observation space
+    :param action_space: Action space
+    :param column_class: Class of both columns
+    :param column_kwargs: Arguments of both columns, as ``policy_kwargs``
+    :param distilled_weight: Weight α of π0
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        column_class: type[ActorCriticPolicy],
+        column_kwargs: dict[str, Any],
+        distilled_weight: float,
+    ):
+        super().__init__(observation_space, action_space)
+        self.column_class, self.column_kwargs = column_class, column_kwargs
+        self.distilled_weight = distilled_weight
+        self.family = make_family(action_space, column_kwargs.get("state_dependent_std", False))
+        arguments: Any = (observation_space, action_space, self._dummy_schedule)
+        self.distilled_policy = column_class(*arguments, **column_kwargs)
+        self.task_column = column_class(*arguments, **column_kwargs)
+
+    def get_distribution(self, obs: PyTorchObs) -> Distribution:
+        """
+        Distribution of the actions in a batch of states.
+
+        :param obs: A batch of plain observations
+        :return: The action distribution
+        """
+        return self.combine(evaluate_actor(self.distilled_policy, obs), evaluate_actor(self.task_column, obs))
+
+    def combine(self, distilled: th.Tensor, task: th.Tensor) -> Distribution:
+        """
+        Distribution of the actions from the outputs of both columns, (8).
+
+        :param distilled: Outputs h of π0, shape (batch, n_parameters)
+        :param task: Outputs f of the task's column, shape (batch, n_parameters)
+        :return: The action distribution
+        """
+        weight = th.as_tensor(self.distilled_weight)
+        parameters = self.family.combine(self.family.canonical(distilled), task, weight)
+        if self.action_mask is not None:
+            parameters = self.family.restrict(parameters, self.action_mask)
+        return distribution_of(parameters, self.action_space)
+
+    def predict_values(self, obs: PyTorchObs) -> th.Tensor:
+        """
+        Value of a batch of states in the task, regularised returns included.
+
+        :param obs: A batch of plain observations
+        :return: Vi(s), shape (batch, 1)
+        """
+        return self.task_column.predict_values(obs)
+
+    @override
+    def predict(self, *args: Any, action_masks: Any = None, **kwargs: Any) -> tuple[Any, Any]:
+        with self.masked(action_masks):
+            return super().predict(*args, **kwargs)
+
+    @override
+    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
+        return self.get_distribution(observation).get_actions(deterministic=deterministic)
+
+    @override
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        names = ("observation_space", "action_space", "column_class", "column_kwargs", "distilled_weight")
+        return {name: getattr(self, name) for name in names}

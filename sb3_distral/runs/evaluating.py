@@ -1,0 +1,187 @@
+"""Returns of a saved model by policy and task."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.utils import set_random_seed
+
+from sb3_distral.algorithms.base import DistralAlgorithm
+from sb3_distral.algorithms.evaluation import DistilledPredictor, evaluate_tasks
+from sb3_distral.envs.prior import as_seen_by_policies
+from sb3_distral.envs.task_id import plain_space
+from sb3_distral.envs.task_vec_env import TaskVecEnv
+from sb3_distral.errors import UsageError
+from sb3_distral.runs.choice import TaskChoice, check_at_least
+from sb3_distral.runs.folder import OPTIONS, load_saved, run_folder
+from sb3_distral.runs.training import Training
+
+#: Returns by policy, then by task.
+Returns = dict[str, dict[str, list[float]]]
+TASK_POLICY, DISTILLED_POLICY = "task policy", "distilled policy π0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """
+    Returns of a saved model, and how they were measured.
+
+    :param path: File of the model
+    :param timesteps: Steps of its training
+    :param tasks: Tasks that it was evaluated on
+    :param n_episodes: Episodes of each task
+    :param deterministic: Whether the likeliest actions were taken
+    :param seed: Seed of tasks and actions
+    :param returns: Returns by policy (``TASK_POLICY`` on the tasks of the training only, ``DISTILLED_POLICY``), then by
+        task
+    :param notes: What a reader of the returns has to know, in sentences
+    """
+
+    path: Path
+    timesteps: int
+    tasks: TaskChoice
+    n_episodes: int
+    deterministic: bool
+    seed: int
+    returns: Returns
+    notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """
+        Put all of it but the notes into JSON, with means and standard deviations.
+
+        :return: What ``sb3-distral evaluate --output`` writes
+        """
+        tasks = self.tasks
+        return {
+            "model": str(self.path),
+            "timesteps": self.timesteps,
+            "tasks": {"suite": tasks.suite, "suite_arguments": tasks.all_suite_arguments(), "envs": list(tasks.envs)},
+            "n_episodes": self.n_episodes,
+            "deterministic": self.deterministic,
+            "seed": self.seed,
+            "results": {
+                policy: {
+                    task: {"mean": float(np.mean(values)), "std": float(np.std(values)), "returns": values}
+                    for task, values in by_task.items()
+                }
+                for policy, by_task in self.returns.items()
+            },
+        }
+
+
+def evaluate(
+    path: Path,
+    tasks: TaskChoice | None = None,
+    n_episodes: int = 20,
+    deterministic: bool = False,
+    seed: int = 0,
+) -> Evaluation:
+    """
+    Evaluate every task policy of a saved model, and its distilled policy on every task.
+
+    :param path: Folder of a run, or zip file of a model
+    :param tasks: Tasks in place of those of the training. A choice without suite and ids stands for the training's own,
+        with other arguments of the suite
+    :param n_episodes: Episodes of each task
+    :param deterministic: Take the likeliest actions
+    :param seed: Seed of tasks and actions
+    :return: The returns; of π0 alone where the tasks are not those of the training
+    :raises UsageError: If there is no model that can be used, or it cannot act in the tasks
+    """
+    check_at_least(0, seed=seed)
+    check_at_least(1, n_episodes=n_episodes)
+    file, model = load_saved(path)
+    trained = Training.read(run_folder(path))
+    choice = choose_tasks(path, tasks or TaskChoice(), trained)
+    with closing(choice.make_eval_env(n_episodes)) as env:
+        check_spaces(model, env)
+        policies: dict[str, Any] = {DISTILLED_POLICY: DistilledPredictor(model.distilled_policy)}
+        if choice.is_same(trained) if trained is not None else env.task_names == model.task_names:
+            policies = {TASK_POLICY: model, **policies}
+        returns: Returns = {}
+        for name, policy in policies.items():
+            # The same first states for every policy.
+            set_random_seed(seed)
+            env.seed(seed)
+            returns[name] = evaluate_tasks(policy, env, n_episodes, deterministic)
+    return Evaluation(
+        path=file,
+        timesteps=model.num_timesteps,
+        tasks=choice,
+        n_episodes=n_episodes,
+        deterministic=deterministic,
+        seed=seed,
+        returns=returns,
+        notes=make_notes(model, trained, returns),
+    )
+
+
+def choose_tasks(path: Path, given: TaskChoice, trained: TaskChoice | None) -> TaskChoice:
+    """
+    Choose the tasks of an evaluation.
+
+    :param path: Folder of a run, or file of a model
+    :param given: What the user gave
+    :param trained: Tasks of the training, if known
+    :return: The tasks
+    :raises UsageError: If none are given or known
+    """
+    if given.suite is not None or given.envs:
+        return TaskChoice(suite=given.suite, envs=given.envs, suite_arguments=given.suite_arguments)
+    if trained is None:
+        raise UsageError(
+            f"There is no {OPTIONS} beside {path} that says which tasks it was trained on. Pass --suite or --envs."
+        )
+    return TaskChoice(
+        suite=trained.suite,
+        envs=trained.envs,
+        suite_arguments=given.suite_arguments or trained.suite_arguments,
+    )
+
+
+def check_spaces(model: DistralAlgorithm, env: TaskVecEnv) -> None:
+    """
+    Check that a model can act in tasks.
+
+    :param model: The model
+    :param env: The tasks
+    :raises UsageError: If their spaces are others than those of its training
+    """
+    own, space = model.distilled_policy, env.observation_space
+    assert isinstance(space, spaces.Dict)
+    seen = as_seen_by_policies(plain_space(space))
+    pairs = {"observation": (own.observation_space, seen), "action": (own.action_space, env.action_space)}
+    for kind, (expected, given) in pairs.items():
+        if expected != given:
+            raise UsageError(
+                f"The tasks have the {kind} space {given}, but the model was trained on {expected}. Choose tasks "
+                "of the same spaces."
+            )
+
+
+def make_notes(model: DistralAlgorithm, trained: TaskChoice | None, returns: Returns) -> tuple[str, ...]:
+    """
+    Say what a reader of the returns has to know.
+
+    :param model: The model
+    :param trained: Tasks that it was trained on, if known
+    :param returns: Its returns
+    :return: Sentences
+    """
+    notes = []
+    if TASK_POLICY not in returns:
+        notes.append(
+            "π0 acts alone: each task policy belongs to a task of the training, and these are not the tasks of the "
+            "training."
+        )
+    elif trained is None:
+        notes.append(
+            f"No {OPTIONS} is beside the model: tasks of the same names are taken for those it was trained on."
+        )
+    if model.policy.architecture == "one_column" and not model.costs.kl.any():
+        notes.append("No regularisation ties the task policies to π0 here, so π0 was never trained.")
+    return tuple(notes)

@@ -1,0 +1,249 @@
+"""A training by its options: from the beginning or from where it was interrupted, to the model in its folder."""
+
+import json
+import logging
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch as th
+from stable_baselines3.common.callbacks import BaseCallback, ProgressBarCallback
+from typing_extensions import Self
+
+from sb3_distral.algorithms.base import DistralAlgorithm
+from sb3_distral.algorithms.evaluation import TaskEvalCallback
+from sb3_distral.algorithms.table1 import algorithm_arguments
+from sb3_distral.envs.task_vec_env import TaskVecEnv
+from sb3_distral.errors import UsageError
+from sb3_distral.runs.choice import TaskChoice, check_at_least, check_positive
+from sb3_distral.runs.folder import (
+    CHECKPOINTS,
+    MODEL,
+    OPTIONS,
+    LastCheckpoints,
+    load_newest_checkpoint,
+    make_logger,
+    remove_unfinished,
+    write_json,
+)
+from sb3_distral.runs.models import LEARNERS, algorithm_class, check_finite
+
+log = logging.getLogger(__name__)
+
+
+class ProgressBar(ProgressBarCallback):
+    """A progress bar that can be closed where a training fails; otherwise it writes into the message."""
+
+    def close(self) -> None:
+        """Close the bar, if the training has begun."""
+        if hasattr(self, "pbar"):
+            self.pbar.close()
+
+
+@dataclass(kw_only=True)
+class Training(TaskChoice):
+    """
+    A training of task policies and a distilled policy, and the folder of its files.
+
+    :param algorithm: An algorithm of Table 1 of the paper
+    :param learner: What the algorithm is built on: A2C, as in the paper, or PPO
+    :param policy: Network of every column. "auto" chooses by the observations: an LSTM behind convolutions for images
+    :param beta: β, the inverse of the weight of all regularisation
+    :param learning_rate: Learning rate; by default 2e-3 of A2C's RMSProp, which suits the suites, 3e-4 of PPO's Adam
+    :param n_envs_per_task: Copies of each task that are stepped together
+    :param total_timesteps: Steps of all tasks together
+    :param seed: Seed of tasks, networks and actions
+    :param n_threads: Threads of PyTorch; more than one pays for large networks only
+    :param checkpoint_freq: Steps of all tasks between checkpoints; the last two are kept
+    :param log_freq: Steps of all tasks between rows of the logs
+    :param eval_freq: Steps of all tasks between evaluations of task policies and π0 in copies of the tasks; 0 for none
+    :param n_eval_episodes: Episodes of each task in an evaluation
+    :param output: Folder of the run; by default runs/TASKS-ALGORITHM-seedSEED
+    """
+
+    algorithm: str = "KL+ent_2col"
+    learner: str = "a2c"
+    policy: str = "auto"
+    beta: float = 100.0
+    learning_rate: float | None = None
+    n_envs_per_task: int = 8
+    total_timesteps: int = 300_000
+    seed: int = 0
+    n_threads: int = 1
+    checkpoint_freq: int = 50_000
+    log_freq: int = 5_000
+    eval_freq: int = 0
+    n_eval_episodes: int = 4
+    output: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where the files of the run are."""
+        more = f"+{len(self.envs) - 1}" if len(self.envs) > 1 else ""
+        tasks = self.suite or f"{''.join(self.envs[:1])}{more}".replace("/", "_")
+        learner = "" if self.learner == "a2c" else f"-{self.learner}"
+        return self.output or Path("runs") / f"{tasks}-{self.algorithm}{learner}-seed{self.seed}"
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """
+        Read the options of a run.
+
+        :param folder: Folder of the run
+        :return: The options it began with; ``None`` if there is no run
+        :raises UsageError: If they cannot be read
+        """
+        path = folder / OPTIONS
+        if not path.exists():
+            return None
+        try:
+            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            values["envs"] = tuple(values["envs"])
+            if isinstance(values["suite_arguments"], list):  # as words, in runs of version 0.1
+                words = (word.split("=") for word in values["suite_arguments"])
+                values["suite_arguments"] = {name: int(value) for name, value in words}
+            return cls(**values, output=folder)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"{path} cannot be read ({error!r}); expected the options of a training as JSON."
+            ) from error
+
+    def options(self) -> dict[str, Any]:
+        """
+        List the options that define the run.
+
+        :return: Options by name, with the learner's own learning rate where none was given
+        """
+        names = [field.name for field in fields(Training) if field.name != "output"]
+        options = {name: getattr(self, name) for name in names}
+        if self.learning_rate is None and self.learner in LEARNERS:
+            options["learning_rate"] = LEARNERS[self.learner].learning_rate
+        return options
+
+    def train(self, resume: bool = False) -> Path:
+        """
+        Train to the end and save the model; of a finished run nothing is left to do.
+
+        :param resume: Go on with the run in the folder, from its newest checkpoint, if there is one. The grid suites go
+            on amid their episodes, other tasks begin new ones
+        :return: File of the model
+        :raises UsageError: If an option is out of range, the folder holds something else, or the training diverges
+        """
+        self.check_options()
+        self.check_folder(resume)
+        th.set_num_threads(self.n_threads)
+        path = self.folder / MODEL
+        if path.exists():
+            log.info("The run in %s is finished: nothing is left to do.", self.folder)
+            return path
+        with closing(self.make_env(self.n_envs_per_task)) as env:
+            model = self.go_on(env) if resume else self.begin(env)
+            write_json(self.folder / OPTIONS, self.options())
+            remove_unfinished(self.folder)
+            try:
+                self.learn(model)
+            finally:  # also where numbers that are none made it fail
+                check_finite(model)
+            model.save(path)
+        return path
+
+    def check_options(self) -> None:
+        """
+        Check the numbers.
+
+        :raises UsageError: If one is out of range
+        """
+        check_at_least(0, seed=self.seed, eval_freq=self.eval_freq)
+        check_at_least(1, n_envs_per_task=self.n_envs_per_task, total_timesteps=self.total_timesteps)
+        check_at_least(1, n_eval_episodes=self.n_eval_episodes)
+        check_at_least(1, n_threads=self.n_threads, checkpoint_freq=self.checkpoint_freq, log_freq=self.log_freq)
+        check_positive(beta=self.beta)
+        if self.learning_rate is not None:
+            check_positive(learning_rate=self.learning_rate)
+
+    def check_folder(self, resume: bool) -> None:
+        """
+        Check that the run may be in its folder.
+
+        :param resume: Whether the run goes on
+        :raises UsageError: If the folder holds anything but, with ``resume``, a run with these options
+        """
+        folder = self.folder
+        if not folder.exists() or not any(folder.iterdir()):
+            return
+        begun = Training.read(folder)
+        if not resume or begun is None:
+            advice = (
+                "Pass another --output." if begun is None else "Pass --resume to go on with it, or another --output."
+            )
+            what = "is not empty but holds no run" if begun is None else "holds a run already"
+            raise UsageError(f"The folder {folder} {what}; a new run needs an empty one. {advice}")
+        begun_with = begun.options()
+        for name, value in self.options().items():
+            # The number of threads changes nothing but speed and rounding.
+            if name != "n_threads" and value != begun_with[name]:
+                raise UsageError(
+                    f"The run in {folder} began with {name}={begun_with[name]!r} and cannot go on with {value!r}. "
+                    f"Leave {name} as it was, or choose an empty folder for a new run."
+                )
+
+    def begin(self, env: TaskVecEnv) -> DistralAlgorithm:
+        """
+        Make a new model.
+
+        :param env: The tasks
+        :return: The model
+        """
+        algorithm = algorithm_class(self.learner, self.policy, env)
+        arguments = algorithm_arguments(self.algorithm, self.beta) | LEARNERS[self.learner].arguments
+        arguments |= {"policy": self.policy, "learning_rate": self.options()["learning_rate"], "seed": self.seed}
+        return algorithm(env, **arguments)
+
+    def go_on(self, env: TaskVecEnv) -> DistralAlgorithm:
+        """
+        Load the newest checkpoint, or begin where there is none.
+
+        :param env: The tasks
+        :return: The model
+        """
+        saved = load_newest_checkpoint(self.folder, env)
+        if saved is None:
+            log.info("There is no checkpoint in %s: starting from the beginning.", self.folder / CHECKPOINTS)
+            return self.begin(env)
+        path, model = saved
+        log.info("Going on from %s: %d of %d steps are done.", path, model.num_timesteps, self.total_timesteps)
+        return model
+
+    def learn(self, model: DistralAlgorithm) -> None:
+        """
+        Train, with logs, checkpoints and a progress bar.
+
+        :param model: A model that may have a part of the steps behind it
+        """
+        model.set_logger(make_logger(self.folder, model.num_timesteps))
+        with ExitStack() as end:
+            end.callback(model.logger.close)
+            model.learn(
+                # Without a reset, SB3 adds the steps done: schedules see the same total as in an uninterrupted run.
+                self.total_timesteps - model.num_timesteps,
+                callback=self.make_callbacks(model.n_envs, end),
+                log_interval=max(1, self.log_freq // (model.n_envs * model.n_steps)),
+                reset_num_timesteps=False,
+            )
+
+    def make_callbacks(self, n_envs: int, end: ExitStack) -> list[BaseCallback]:
+        """
+        Make what shows the progress, saves checkpoints and, if asked for, evaluates.
+
+        :param n_envs: Sub-environments of the training
+        :param end: Takes what has to be closed at its end
+        :return: The callbacks
+        """
+        save_freq = max(1, self.checkpoint_freq // n_envs)
+        bar = end.enter_context(closing(ProgressBar()))
+        callbacks: list[BaseCallback] = [bar, LastCheckpoints(save_freq, str(self.folder / CHECKPOINTS))]
+        if self.eval_freq > 0:
+            eval_env = end.enter_context(closing(self.make_eval_env(self.n_eval_episodes)))
+            callbacks.append(TaskEvalCallback(eval_env, self.n_eval_episodes, max(1, self.eval_freq // n_envs)))
+        return callbacks

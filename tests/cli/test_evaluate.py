@@ -1,0 +1,60 @@
+import json
+
+import torch as th
+
+from sb3_distral import DistralA2C
+from sb3_distral.cli import main
+
+FEW = ["--n-episodes", "2"]
+
+
+def evaluate(capsys, *args):
+    capsys.readouterr()
+    main(["evaluate", *(str(arg) for arg in args)])
+    return capsys.readouterr().out
+
+
+def test_table_and_json(finished, tmp_path, capsys):
+    output = evaluate(capsys, finished, *FEW, "--output", tmp_path / "results.json")
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert (results["timesteps"], results["n_episodes"], results["seed"]) == (2000, 2, 0)
+    assert output.startswith(f"{finished / 'model.zip'} after 2000 steps: mean ± std of 2 returns")
+    for task in ("maze-0", "maze-1"):
+        cells = [results["results"][policy][task] for policy in ("task policy", "distilled policy π0")]
+        line = next(line for line in output.splitlines() if task in line)
+        assert [cell.strip() for cell in line.split("│")[2:4]] == [f"{c['mean']:.2f} ± {c['std']:.2f}" for c in cells]
+    assert "mean of tasks" in output and "π0 acts alone" not in output
+
+
+def test_options_reach_the_evaluation(finished, tmp_path, capsys):
+    options = ["--suite-arguments", "maze_seed=1", "n_tasks=3", "--seed", "4", "--deterministic"]
+    output = evaluate(capsys, finished, *FEW, *options, "--output", tmp_path / "results.json")
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["tasks"]["suite_arguments"] == {"maze_seed": 1, "n_tasks": 3, "size": 13}
+    assert (results["seed"], results["deterministic"]) == (4, True)
+    assert "task policy" not in output.splitlines()[2] and "maze-2" in output
+    assert "π0 acts alone: each task policy belongs to a task of the training" in output
+
+
+def test_gymnasium_ids(tmp_path, capsys):
+    DistralA2C(["CartPole-v1"]).save(tmp_path / "model")
+    assert "CartPole-v1" in evaluate(capsys, tmp_path / "model.zip", *FEW, "--envs", "CartPole-v1")
+
+
+def test_missing_and_wrong_files_are_refused(finished, tmp_path, refused):
+    assert "There is no" in refused("evaluate", tmp_path / "missing")
+    assert "neither model.zip nor a checkpoint" in refused("evaluate", tmp_path)
+    (tmp_path / "text.zip").write_text("no zip")
+    assert "is damaged or no model" in refused("evaluate", tmp_path / "text.zip")
+    model = DistralA2C.load(finished / "model.zip")
+    with th.no_grad():
+        model.distilled_policy.value_net.bias[0] = th.nan
+    model.save(tmp_path / "diverged")
+    assert "its training diverged" in refused("evaluate", tmp_path / "diverged.zip")
+
+
+def test_wrong_options_are_refused(finished, refused):
+    assert "--n-episodes is 0, expected at least 1" in refused("evaluate", finished, "--n-episodes", "0")
+    assert "--seed is -1" in refused("evaluate", finished, "--seed", "-1")
+    assert "--n-threads is 0" in refused("evaluate", finished, "--n-threads", "0")
+    assert "the observation space" in refused("evaluate", finished, "--suite", "two-rooms")

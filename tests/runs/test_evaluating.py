@@ -1,0 +1,123 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from sb3_distral import DistralA2C, tasks
+from sb3_distral.errors import UsageError
+from sb3_distral.runs import DISTILLED_POLICY, TASK_POLICY, TaskChoice, evaluate
+
+TWO_ROOMS = TaskChoice(suite="two-rooms", suite_arguments={"n_tasks": 2})
+
+
+@pytest.fixture
+def model_file(tmp_path):
+    """A model without a run."""
+    model = DistralA2C(
+        tasks.make("two-rooms", n_tasks=2), seed=0, alpha=0.0, beta=float("inf"), architecture="one_column"
+    )
+    model.save(tmp_path / "rooms")
+    return tmp_path / "rooms.zip"
+
+
+def test_returns_by_policy_and_task(finished):
+    evaluation = evaluate(finished, n_episodes=2)
+    assert (evaluation.path, evaluation.timesteps, evaluation.notes) == (finished / "model.zip", 2000, ())
+    assert list(evaluation.returns) == [TASK_POLICY, DISTILLED_POLICY]
+    for by_task in evaluation.returns.values():
+        assert {task: len(returns) for task, returns in by_task.items()} == {"maze-0": 2, "maze-1": 2}
+
+
+def test_json(finished):
+    evaluation = evaluate(finished, n_episodes=2)
+    results = json.loads(json.dumps(evaluation.as_json()))
+    assert results["tasks"] == {
+        "suite": "grid-mazes",
+        "suite_arguments": {"size": 13, "maze_seed": 0, "n_tasks": 2},
+        "envs": [],
+    }
+    assert (results["timesteps"], results["n_episodes"], results["seed"]) == (2000, 2, 0)
+    assert results["results"].keys() == evaluation.returns.keys()
+    for policy, by_task in results["results"].items():
+        for task, entry in by_task.items():
+            assert entry["returns"] == evaluation.returns[policy][task]
+            assert entry["mean"] == np.mean(entry["returns"]) and entry["std"] == np.std(entry["returns"])
+
+
+# Action 0 stays where it is, for 0.1 in each of 100 steps; action 1 runs up, for 0.5 a step at the wall.
+def test_each_column_is_of_its_own_policy(model_file):
+    model = DistralA2C.load(model_file)
+    model.distilled_policy.action_net.bias.data[0] = 1e4
+    model.policy.task_columns.action_net.bias.data[1, 0, 1] = 1e4
+    model.save(model_file)
+    returns = evaluate(model_file, TWO_ROOMS, deterministic=True).returns
+    assert returns[DISTILLED_POLICY]["two-rooms-1"] == pytest.approx([-10.0] * 20)
+    assert min(returns[TASK_POLICY]["two-rooms-1"]) < -40
+
+
+def test_evaluation_repeats(finished):
+    def returns(**arguments):
+        return evaluate(finished, n_episodes=10, **arguments).returns
+
+    first = returns()
+    assert first == returns()
+    assert first != returns(seed=5)
+    assert first != returns(deterministic=True)
+
+
+def test_unseen_tasks_are_for_the_distilled_policy(finished):
+    unseen = TaskChoice(suite_arguments={"maze_seed": 1, "n_tasks": 3})
+    evaluation = evaluate(finished, unseen, n_episodes=2)
+    assert list(evaluation.returns) == [DISTILLED_POLICY]
+    assert list(evaluation.returns[DISTILLED_POLICY]) == ["maze-0", "maze-1", "maze-2"]
+    assert evaluation.tasks == TaskChoice(suite="grid-mazes", suite_arguments=unseen.suite_arguments)
+    (note,) = evaluation.notes
+    assert "π0 acts alone: each task policy belongs to a task of the training" in note
+
+
+def test_tasks_of_the_training_may_be_spelled_out(finished):
+    choice = TaskChoice(suite="grid-mazes", suite_arguments={"maze_seed": 0, "n_tasks": 2, "size": 13})
+    assert TASK_POLICY in evaluate(finished, choice, n_episodes=2).returns
+
+
+def test_an_unfinished_run_is_evaluated_at_its_newest_checkpoint(finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "run")
+    (folder / "model.zip").unlink()
+    evaluation = evaluate(folder, n_episodes=2)
+    assert (evaluation.path.name, evaluation.timesteps) == ("checkpoint_1600_steps.zip", 1600)
+
+
+@pytest.mark.parametrize("file", ["model.zip", "checkpoints/checkpoint_1200_steps.zip"])
+def test_files_of_a_run_know_their_tasks(file, finished):
+    assert list(evaluate(finished / file, n_episodes=2).returns[TASK_POLICY]) == ["maze-0", "maze-1"]
+
+
+def test_a_model_without_a_run(model_file):
+    with pytest.raises(UsageError, match="Pass --suite or --envs"):
+        evaluate(model_file)
+    evaluation = evaluate(model_file, TWO_ROOMS, n_episodes=2)
+    taken, untrained = evaluation.notes
+    assert TASK_POLICY in evaluation.returns and "taken for those it was trained on" in taken
+    assert "π0 was never trained" in untrained
+    alone, _ = evaluate(model_file, TaskChoice(suite="two-rooms"), n_episodes=2).notes
+    assert "π0 acts alone" in alone
+
+
+def test_gymnasium_ids(model_file):
+    name = "sb3_distral/TwoRooms-0-v0"
+    assert list(evaluate(model_file, TaskChoice(envs=(name,)), n_episodes=2).returns[DISTILLED_POLICY]) == [name]
+
+
+def test_tasks_of_other_spaces_are_refused(finished):
+    with pytest.raises(UsageError, match=r"(?s)the observation space Box.*\(60,\).*\(81,\)"):
+        evaluate(finished, TaskChoice(suite="two-rooms"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"n_episodes": 0}, "--n-episodes is 0, expected at least 1"), ({"seed": -1}, "--seed is -1")],
+)
+def test_wrong_numbers_are_refused(arguments, message, finished):
+    with pytest.raises(UsageError, match=message):
+        evaluate(finished, **arguments)
