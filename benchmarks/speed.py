@@ -19,7 +19,7 @@ from rich.table import Table
 from stable_baselines3 import A2C
 from stable_baselines3.common.env_util import make_vec_env
 
-from sb3_distral import ALGORITHMS, DistillationCallback, DistralA2C, tasks
+from sb3_distral import ALGORITHMS, DistralA2C, tasks
 
 N_TASKS, N_ENVS_PER_TASK = 8, 4
 COLUMNS = {"net_arch": [64, 64]}
@@ -132,8 +132,7 @@ def measure_shares(model: DistralA2C, steps: int) -> dict[str, float]:
     parts = (
         ("environments", model.env.venv, "step_wait"),
         ("policies in the roll-out", model.policy, "forward"),
-        ("distillation", DistillationCallback, "_on_rollout_end"),
-        ("update", model, "train"),
+        ("update, with the distillation", model, "train"),
     )
     patches = [mock.patch.object(owner, name, watch.timed(part, getattr(owner, name))) for part, owner, name in parts]
     for patch in patches:

@@ -78,8 +78,8 @@ class Study(common.Study[Run]):
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
-        length, n_envs = tasks.GRID_SUITES[self.suite].max_episode_steps, self.n_envs_per_task
-        n_envs *= tasks.GRID_SUITES[self.suite].n_tasks
+        suite = tasks.SUITES[self.suite]
+        length, n_envs = suite.max_episode_steps, suite.n_tasks * self.n_envs_per_task
         if self.timesteps < length * n_envs:
             raise UsageError(
                 f"--timesteps is {self.timesteps}, expected at least {length * n_envs}: an episode of {length} steps "

@@ -7,8 +7,8 @@ import gymnasium as gym
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
-from stable_baselines3.common.base_class import BaseAlgorithm
 
+from sb3_distral.algorithms.base import DistralAlgorithm
 from sb3_distral.envs.task_id import OBSERVATION_KEY, TASK_KEY
 from sb3_distral.files import atomic_write
 
@@ -32,7 +32,7 @@ class Moment(NamedTuple):
     total: float
 
 
-def play(model: BaseAlgorithm, env_id: str, task: int, n_steps: int, seed: int = 0) -> list[Moment]:
+def play(model: DistralAlgorithm, env_id: str, task: int, n_steps: int, seed: int = 0) -> list[Moment]:
     """
     Let a task policy act, with actions drawn from it.
 

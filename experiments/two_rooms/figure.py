@@ -11,7 +11,7 @@ from matplotlib.patches import Circle, Rectangle
 
 from experiments.two_rooms.measures import LEFT, RIGHT, TEST, TRAINING, band, crossings, smoothed, window
 from experiments.two_rooms.study import METHODS, PHASES, Results
-from sb3_distral.tasks.grids.grids import draw_grid
+from sb3_distral.tasks.grids.pictures import draw_grid
 from sb3_distral.tasks.grids.two_rooms import ACTIONS, CELLS, WALLS
 
 Array = npt.NDArray[Any]

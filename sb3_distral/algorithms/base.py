@@ -155,6 +155,7 @@ class DistralAlgorithm(UpdatingAlgorithm):
         return self.policy.predict(observation, state, episode_start, deterministic, **masks)
 
     @staticmethod
+    @override
     def _wrap_env(env: Any, verbose: int = 0, monitor_wrapper: bool = True) -> RegularizedReward:
         # Constructor, load (twice) and set_env all pass through here.
         if isinstance(env, RegularizedReward):

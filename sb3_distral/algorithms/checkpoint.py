@@ -1,28 +1,25 @@
 """What a training needs beside its weights to go on as if never stopped: generators and the place in each task."""
 
 import random
+import warnings
 from typing import Any
 
 import numpy as np
 import torch as th
 from stable_baselines3.common.callbacks import CheckpointCallback
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, VecNormalize, VecTransposeImage
+from stable_baselines3.common.vec_env import VecEnv
+from typing_extensions import override
 
-from sb3_distral.envs.task_vec_env import TaskVecEnv
-from sb3_distral.errors import UsageError
+from sb3_distral.envs.state import env_state, put_back
 
-# State of the wrappers that a training can be under; a wrapper that is not here cannot be put back where it was.
-WRAPPER_STATE: dict[type[VecEnvWrapper], tuple[str, ...]] = {
-    TaskVecEnv: (),
-    VecTransposeImage: (),
-    VecMonitor: ("episode_returns", "episode_lengths", "episode_count"),
-    VecNormalize: ("obs_rms", "ret_rms", "returns", "old_obs", "old_reward"),
-}
+__all__ = ["RolloutCheckpointCallback", "env_state", "random_state", "set_env_state", "set_random_state"]
 
 
 def random_state() -> dict[str, Any]:
     """
-    :return: State of Python's, numpy's and PyTorch's global generators
+    Tell where the global generators of random numbers are.
+
+    :return: State of those of Python, numpy and PyTorch
     """
     cuda = th.cuda.get_rng_state_all() if th.cuda.is_available() else []
     return {"python": random.getstate(), "numpy": np.random.get_state(), "torch": th.get_rng_state(), "cuda": cuda}
@@ -30,7 +27,7 @@ def random_state() -> dict[str, Any]:
 
 def set_random_state(state: dict[str, Any]) -> None:
     """
-    Inverse of :func:`random_state`.
+    Put the global generators back, the inverse of :func:`random_state`.
 
     :param state: As it gave
     """
@@ -41,40 +38,28 @@ def set_random_state(state: dict[str, Any]) -> None:
         th.cuda.set_rng_state_all(state["cuda"])
 
 
-def env_state(venv: VecEnv) -> list[Any] | None:
+def set_env_state(venv: VecEnv, state: Any) -> bool:
     """
-    State of an environment that can be put back where it was: one with ``get_state`` and ``set_state``.
+    Put an environment back where it was, the inverse of :func:`env_state`.
 
-    :param venv: An environment, wrapped or not
-    :return: State of each layer from the outside in, ``None`` if a layer has no state to give
+    Where this is not possible in all of its layers a warning says why, and the environment has to be reset. Statistics
+    (of ``VecNormalize``) are put back all the same.
+
+    :param venv: An environment
+    :param state: As :func:`env_state` gave it
+    :return: Whether it is completely where it was
     """
-    layers: list[Any] = []
-    while isinstance(venv, VecEnvWrapper):
-        if type(venv) not in WRAPPER_STATE:
-            return None
-        names = WRAPPER_STATE[type(venv)]
-        layers.append((type(venv).__name__, {name: getattr(venv, name) for name in names if name in vars(venv)}))
-        venv = venv.venv
-    return [*layers, venv.get_state()] if hasattr(venv, "get_state") else None
-
-
-def set_env_state(venv: VecEnv, state: list[Any]) -> None:
-    """
-    Inverse of :func:`env_state`.
-
-    :param venv: An environment with the same layers and tasks
-    :param state: As it gave
-    :raises ValueError: If the environment is another; it is left as it was
-    """
-    own = env_state(venv)
-    names = [name for name, _ in state[:-1]]
-    if own is None or [name for name, _ in own[:-1]] != names:
-        raise UsageError(f"The environment {venv} does not have the saved layers {names}. Reset it instead.")
-    venv.unwrapped.set_state(state[-1])  # type: ignore[attr-defined]
-    for _, values in state[:-1]:
-        for name, value in values.items():
-            setattr(venv, name, value)
-        venv = venv.venv  # type: ignore[attr-defined]
+    if isinstance(state, list):  # as version 0.1.0 wrote it: the outer layers, then the state of the innermost
+        inner = (type(venv.unwrapped).__name__, state[-1])
+        state = {"num_envs": venv.num_envs, "layers": [*state[:-1], inner]}
+    problems = put_back(venv, state)
+    if problems:
+        warnings.warn(
+            f"The environment is reset and its episodes begin anew: {'; '.join(problems)}. To go on from where it was, "
+            "make the environment as it was, of layers that have methods get_state() and set_state(state).",
+            stacklevel=2,
+        )
+    return not problems
 
 
 class RolloutCheckpointCallback(CheckpointCallback):
@@ -93,9 +78,11 @@ class RolloutCheckpointCallback(CheckpointCallback):
         super().__init__(save_freq, save_path, name_prefix)
         self.last_save = 0
 
+    @override
     def _on_step(self) -> bool:
         return True
 
+    @override
     def _on_rollout_start(self) -> None:
         if self.n_calls - self.last_save >= self.save_freq:
             self.last_save = self.n_calls

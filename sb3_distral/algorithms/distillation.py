@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import torch as th
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import obs_as_tensor, update_learning_rate
+from typing_extensions import override
 
 from sb3_distral.method import objective
 from sb3_distral.policies.feedforward import Evaluation
@@ -63,9 +64,11 @@ class DistillationCallback(BaseCallback):
             rows = rows + self.value_l2_coef * differences.square()
         return rows
 
+    @override
     def _on_step(self) -> bool:
         return True
 
+    @override
     def _on_rollout_end(self) -> None:
         if self.alternating and self.distills():
             self._fit()

@@ -8,6 +8,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import VecEnv, sync_envs_normalization
+from typing_extensions import override
 
 from sb3_distral.algorithms.logs import record_of_task
 from sb3_distral.envs.task_id import MASK_KEY, plain_observation
@@ -116,6 +117,7 @@ class TaskEvalCallback(BaseCallback):
         self.deterministic = deterministic
         self.results: list[dict[str, Any]] = []
 
+    @override
     def _on_step(self) -> bool:
         # Counted from the beginning of a training that goes on.
         if self.num_timesteps // self.training_env.num_envs % self.eval_freq == 0:

@@ -19,7 +19,13 @@ SelfResumable = TypeVar("SelfResumable", bound="ResumableAlgorithm")
 
 
 class ResumableAlgorithm(OnPolicyAlgorithm):
-    """An algorithm whose files hold, beside weights and counters, generators and the place in every task."""
+    """
+    An algorithm whose files hold, beside weights and counters, generators and the place in every task.
+
+    Loaded with ``env``, the tasks as in the constructor, it trains on where it stopped: random generators come back,
+    and so does the place in every task where the environment can be put back (the grid suites can); another environment
+    is reset, as it is with ``force_reset``. Loaded without, it predicts.
+    """
 
     env: RegularizedReward | None
     n_envs_per_task: int
@@ -44,6 +50,7 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
             self._resume_state = None
 
     @classmethod
+    @override
     def load(
         cls: type[SelfResumable],
         path: str | Path | io.BufferedIOBase,
@@ -54,19 +61,6 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         force_reset: bool = False,
         **kwargs: Any,
     ) -> SelfResumable:
-        """
-        Load a model. With ``env`` it trains on where it stopped: random generators come back, and so does the place in
-        every task where the environment can be put back (the grid suites can); another environment is reset.
-
-        :param path: File
-        :param env: Tasks, as in the constructor
-        :param device: As the host algorithm
-        :param custom_objects: As the host algorithm
-        :param print_system_info: As the host algorithm
-        :param force_reset: Reset the environment in any case
-        :param kwargs: As the host algorithm
-        :return: The model
-        """
         know_former_names()
         if env is not None and not has_tasks(env) and holds_vec_envs(env):
             env = make_task_vec_env(env)
@@ -94,14 +88,8 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         if self.seed is not None:
             # An environment that is reset goes on with other episodes than those that it began with.
             self.env.seed(self.seed + self.num_timesteps)
-        if state["env"] is None or force_reset or len(state["dones"]) != self.n_envs:
-            return
-        try:
-            set_env_state(self.env.venv, state["env"])
-        except ValueError:
-            # Another environment, or one whose place is not known: it is reset, as Stable-Baselines3 does.
-            return
-        self._go_on_from(state)
+        if state["env"] is not None and not force_reset and set_env_state(self.env.venv, state["env"]):
+            self._go_on_from(state)
 
     def _go_on_from(self, state: dict[str, Any]) -> None:
         assert self.env is not None

@@ -20,12 +20,14 @@ class Batch(NamedTuple):
     :param log_prob: log πi(a|s) now, shape (batch,)
     :param values: Vi(s) now, shape (batch,)
     :param advantages: Advantages of the regularised returns, normalised by task if asked for, shape (batch,)
+    :param distills: Whether π0 learns by distillation
     """
 
     evaluation: Evaluation
     log_prob: th.Tensor
     values: th.Tensor
     advantages: th.Tensor
+    distills: bool
 
 
 class UpdatingAlgorithm(ResumableAlgorithm):
@@ -62,10 +64,11 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         :return: What all updates need to know about it
         """
         distillation = self._distillation
+        distills = distillation.distills()
         evaluation = self.policy.evaluate(
             rollout_data.observations,
             self._batch_memory(rollout_data),
-            distilled=distillation.distills(),
+            distilled=distills,
             distilled_values=distillation.value_l2_coef > 0,
             distilled_gradient=not distillation.alternating,
         )
@@ -73,7 +76,7 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         if self.normalize_advantage:
             advantages = objective.normalize_by_task(advantages, evaluation.tasks, self.n_tasks)
         log_prob = self.policy.family.log_prob(evaluation.task_parameters, rollout_data.actions)
-        return Batch(evaluation, log_prob, evaluation.values.flatten(), advantages)
+        return Batch(evaluation, log_prob, evaluation.values.flatten(), advantages, distills)
 
     def _descend(self, batch: Batch, policy_rows: th.Tensor, value_rows: th.Tensor) -> dict[str, th.Tensor]:
         """
@@ -85,12 +88,12 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         :return: The losses, means for each task summed over tasks, by their key in the log
         """
         evaluation, distillation = batch.evaluation, self._distillation
-        entropy = self.policy.family.entropy(evaluation.task_parameters)
-        if self.ent_coef == 0:
-            entropy = entropy.detach()  # logged only
+        parameters = evaluation.task_parameters
+        # Without a bonus it is logged only.
+        entropy = self.policy.family.entropy(parameters if self.ent_coef > 0 else parameters.detach())
         rows = {"train/policy_loss": policy_rows, "train/value_loss": value_rows, "train/entropy_loss": -entropy}
         weights = [1.0, self.vf_coef, self.ent_coef]
-        if distillation.distills() and not distillation.alternating:
+        if batch.distills and not distillation.alternating:
             rows["distral/distillation_loss"] = distillation.loss(evaluation)
             weights.append(1.0)
         if distillation.value_l2_coef > 0 and evaluation.distilled_values is not None:
@@ -117,8 +120,10 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         variance = explained_variance(buffer.values.flatten(), buffer.returns.flatten())
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/explained_variance", variance)
-        for key in losses[0] if losses else ():
-            self.logger.record(key, th.stack([step[key] for step in losses]).mean().item())
+        if losses:
+            means = th.stack([th.stack(list(step.values())) for step in losses]).mean(dim=0).tolist()
+            for key, mean in zip(losses[0], means, strict=True):
+                self.logger.record(key, mean)
 
     def _log_divergences(self) -> None:
         """Record how certain each task policy was in the last pass over the roll-out, and how far from π0."""

@@ -10,7 +10,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch as th
-from gymnasium.spaces import Discrete
 from rich.console import Console
 from rich.table import Table
 from stable_baselines3.common.utils import get_device
@@ -118,12 +117,12 @@ def print_speeds() -> str:
     print(f"Steps per second of one task in {N_ENVS} environments, with random actions and without a learner:")
     table, advice = Table("task"), ""
     table.add_column("steps/s", justify="right")
-    for name in tasks.GRID_SUITES:
-        table.add_row(name, f"{speed(tasks.make(name, N_ENVS, n_tasks=1)):,.0f}")
-    for name, suite in tasks.WORLD_SUITES.items():
+    for name, suite in tasks.SUITES.items():
+        if suite.is_array_program:
+            table.add_row(name, f"{speed(tasks.make(name, N_ENVS, n_tasks=1)):,.0f}")
+            continue
         try:
-            for task in range(suite.n_tasks):
-                task_id = f"sb3_distral/{suite.prefix}-{task}-v0"
+            for task, task_id in enumerate(suite.ids):
                 rate = speed(make_task_vec_env(task_id, N_ENVS, vec_env_cls=RemoteVecEnv))
                 table.add_row(f"{name}, {suite.task_name}-{task}", f"{rate:,.0f}")
         except Exception as error:  # of any type, as above
@@ -140,8 +139,8 @@ def speed(venv: VecEnv) -> float:
     :param venv: Environments; closed afterwards
     :return: Steps per second of all together, without a learner
     """
-    assert isinstance(venv.action_space, Discrete)
-    actions = np.random.default_rng(0).integers(venv.action_space.n, size=(1000, venv.num_envs))
+    venv.action_space.seed(0)
+    actions = [np.array([venv.action_space.sample() for _ in range(venv.num_envs)]) for _ in range(1000)]
     with closing(venv):
         venv.reset()
         n_steps, start = 0, time.perf_counter()

@@ -1,7 +1,8 @@
 """From a task to its sub-environments."""
 
-import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -9,56 +10,77 @@ from stable_baselines3.common.base_class import maybe_make_env
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor
 
+from sb3_distral.envs import hooks
+from sb3_distral.envs.encoding import encoded
 from sb3_distral.errors import UsageError
+
+
+@dataclass(frozen=True)
+class EnvMaker:
+    """
+    Make one sub-environment, in this process or in another, to which it takes along the hooks of this one.
+
+    :param make: Makes the environment itself
+    """
+
+    make: Callable[[], gym.Env[Any, Any]]
+    process_hooks: tuple[Callable[[], None], ...] = field(default_factory=lambda: tuple(hooks.process_hooks))
+
+    def __call__(self) -> gym.Env[Any, Any]:
+        """
+        Make it, in a ``Monitor``, so that its own returns are logged.
+
+        :return: The environment
+        :raises UsageError: If ``make`` gives something else
+        """
+        for hook in self.process_hooks:
+            hook()
+        env = self.make()
+        if not isinstance(env, gym.Env):
+            raise UsageError(f"A task's callable gave {env!r}; expected an environment of gymnasium. Return one.")
+        for hook in self.process_hooks:  # making it may have loaded what a hook is about
+            hook()
+        env = encoded(env)
+        return env if is_wrapped(env, Monitor) else Monitor(env)
 
 
 def env_makers(name: str, task: Any, n_envs: int) -> list[Callable[[], gym.Env[Any, Any]]]:
     """
+    Turn a task into what makes its sub-environments.
+
     :param name: Name of the task
     :param task: An id, a callable or an environment
     :param n_envs: How many sub-environments it gets
     :return: A callable for each of them
-    :raises ValueError: If the task is none of these, or one environment is asked to be several
+    :raises UsageError: If the task is none of these, or one environment is asked to be several
     """
     if isinstance(task, str):
-        return [lambda: monitored(make_env(task))] * n_envs
+        return [EnvMaker(partial(make_id, task, tuple(hooks.id_makers)))] * n_envs
     if isinstance(task, gym.Env):
         if n_envs != 1:
             raise UsageError(
                 f"Task '{name}' is one environment, but n_envs_per_task={n_envs} were asked for. "
                 "Pass a gymnasium id or a callable that makes a new environment at each call."
             )
-        return [lambda: monitored(task)]
+        return [EnvMaker(lambda: task)]
     if not callable(task):
         raise UsageError(
             f"Task '{name}' is {task!r}; expected a gymnasium id, a callable that makes an environment, "
             "an environment or a VecEnv."
         )
-    return [lambda: monitored(task())] * n_envs
+    return [EnvMaker(task)] * n_envs
 
 
-def make_env(task: str) -> gym.Env[Any, Any]:
+def make_id(env_id: str, id_makers: tuple[Callable[[str], gym.Env[Any, Any] | None], ...]) -> gym.Env[Any, Any]:
     """
-    :param task: A gymnasium id
-    :return: The environment; MiniWorld's own tasks need no import before
+    Make the environment of a gymnasium id.
+
+    :param env_id: The id
+    :param id_makers: Those of :mod:`sb3_distral.envs.hooks`, asked first
+    :return: The environment, which can be drawn where it has pictures
     """
-    if task.removeprefix("miniworld:").startswith("MiniWorld-"):
-        from sb3_distral.tasks.miniworld.stock import make_stock  # needs OpenGL
-
-        return make_stock(task)
-    return maybe_make_env(task, verbose=0)  # type: ignore[return-value]
-
-
-def make_miniworld_safe() -> None:
-    """Where MiniWorld is in use: without this its environments in one process draw each other's walls."""
-    if "miniworld.miniworld" in sys.modules:
-        import sb3_distral.tasks.miniworld.rendering  # noqa: F401
-
-
-def monitored(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-    """
-    :param env: An environment
-    :return: The environment in a ``Monitor``, so that its own returns are logged
-    """
-    make_miniworld_safe()  # it may run in another process than the TaskVecEnv
-    return env if is_wrapped(env, Monitor) else Monitor(env)
+    for make in id_makers:
+        env = make(env_id)
+        if env is not None:
+            return env
+    return maybe_make_env(env_id, verbose=0)  # type: ignore[return-value]

@@ -9,7 +9,10 @@ from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
 from stable_baselines3.common.vec_env import VecTransposeImage
+from typing_extensions import override
 
+from sb3_distral.envs.masks import n_choices_of
+from sb3_distral.envs.spaces import join, join_actions
 from sb3_distral.errors import UsageError
 from sb3_distral.method import objective
 from sb3_distral.method.costs import check_coefficients
@@ -22,11 +25,12 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
     The reward becomes R'(a, s) = R + (α/β) log π0(a|s), as redefined in Section 2.2. The algorithm's own entropy bonus
     (``ent_coef``) is the rest of (1). The task's own reward stays in ``info["task_reward"]``.
 
-    :param env: An environment with the spaces of the training tasks; put a ``Monitor`` inside to log its own returns
+    :param env: An environment with the spaces of the training tasks, but for bounds and floating type; perhaps of fewer
+        discrete actions, and π0 is then the one among these. Put a ``Monitor`` inside to log its own returns
     :param distilled_policy: ``model.distilled_policy``, kept fixed; a recurrent one remembers the episode
     :param alpha: α, in [0, 1]
     :param beta: β > 0, ``inf`` for no prior
-    :raises ValueError: If the spaces are not those of the policy, or α or β are out of range
+    :raises UsageError: If the spaces are not those of the policy, or α or β are out of range
     """
 
     def __init__(
@@ -38,39 +42,35 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
     ):
         super().__init__(env)
         check_coefficients("task 'new task'", alpha, beta)
-        if env.action_space != distilled_policy.action_space:
+        actions, known = env.action_space, distilled_policy.action_space
+        joined = join_actions(actions, known)
+        if joined is None or (joined != known and not isinstance(known, spaces.Box)):
             raise UsageError(
-                f"The environment's actions are {env.action_space}, those of the distilled policy are "
-                f"{distilled_policy.action_space}. Wrap the environment so that they are equal."
+                f"The environment's actions are {actions}, those of the distilled policy are {known}. "
+                "Wrap the environment so that they are equal."
             )
-        if as_seen_by_policies(env.observation_space) != distilled_policy.observation_space:
+        if join(as_seen_by_policies(env.observation_space), distilled_policy.observation_space) is None:
             raise UsageError(
                 f"The environment's observations are {env.observation_space}, those of the distilled policy are "
                 f"{distilled_policy.observation_space}. Wrap the environment so that they are equal."
             )
+        self._has_fewer_actions = actions != known and not isinstance(known, spaces.Box)
         self.distilled_policy = distilled_policy
         self.kl_cost = objective.kl_cost(alpha, beta)
         self._observation: Any = None
         # What the LSTM of a recurrent policy remembers of this episode.
         self._state: Any = None
 
+    @override
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """
-        :param seed: Seed of the environment
-        :param options: Reset options of the environment
-        :return: First observation and its info
-        """
         self._observation, info = self.env.reset(seed=seed, options=options)
         if isinstance(self.distilled_policy, RecurrentActorCriticPolicy):
             zeros = th.zeros(self.distilled_policy.lstm_hidden_state_shape, device=self.distilled_policy.device)
             self._state = (zeros, zeros)
         return self._observation, info
 
+    @override
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """
-        :param action: Action taken
-        :return: As :class:`gymnasium.Env`, with the redefined reward
-        """
         prior = self.kl_cost * self._log_prob(action)
         self._observation, reward, terminated, truncated, info = self.env.step(action)
         info["task_reward"] = reward
@@ -85,13 +85,25 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
                 distribution, self._state = policy.get_distribution(observation, self._state, goes_on)
             else:
                 distribution = policy.get_distribution(observation)
-            return float(distribution.log_prob(th.as_tensor(action, device=policy.device)))
+            log_prob = float(distribution.log_prob(th.as_tensor(action, device=policy.device)[None]))
+            return log_prob - self._log_prob_of_own_actions(distribution) if self._has_fewer_actions else log_prob
+
+    def _log_prob_of_own_actions(self, distribution: Any) -> float:
+        components = distribution.distribution
+        components = components if isinstance(components, list) else [components]
+        sizes = n_choices_of(self.env.action_space)
+        return sum(
+            float(component.logits[0, :size].logsumexp(dim=0))
+            for component, size in zip(components, sizes, strict=True)
+        )
 
 
 def as_seen_by_policies(space: spaces.Space[Any]) -> spaces.Space[Any]:
     """
+    Turn images channel first, as Stable-Baselines3 gives them to policies.
+
     :param space: Space of an environment's observations
-    :return: The same with images channel first, as Stable-Baselines3 gives them to policies
+    :return: Space of what a policy sees
     """
     if isinstance(space, spaces.Dict):
         return spaces.Dict({key: as_seen_by_policies(own) for key, own in space.spaces.items()})

@@ -2,16 +2,18 @@
 
 import multiprocessing
 import pickle
-import signal
-import traceback
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.vec_env import CloudpickleWrapper, VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+from typing_extensions import override
+
+from sb3_distral.envs.remote_process import serve
+from sb3_distral.envs.state import EnvState
+from sb3_distral.errors import UsageError
 
 # Never "fork": OpenGL and threads do not survive it.
 START_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
@@ -58,41 +60,31 @@ class RemoteVecEnv(VecEnv):
         super().__init__(n_envs, observation_space, action_space)
         self.metadata = metadata
 
+    @override
     def reset(self) -> VecEnvObs:
-        """
-        :return: First observations
-        """
         observations, self.reset_infos = self._call("reset")
         return observations  # type: ignore[no-any-return]
 
+    @override
     def step_async(self, actions: np.ndarray) -> None:
-        """
-        :param actions: One action a sub-environment
-        """
         self._send("step", actions)
 
+    @override
     def step_wait(self) -> VecEnvStepReturn:
-        """
-        :return: As the VecEnv
-        """
         step, self.reset_infos = self._receive()
         return step  # type: ignore[no-any-return]
 
+    @override
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """
-        :param seed: Sub-environment j gets seed + j
-        :return: The seeds
-        """
         return self._call("seed", super().seed(seed)[0])  # type: ignore[no-any-return]
 
+    @override
     def set_options(self, options: list[dict[str, Any]] | dict[str, Any] | None = None) -> None:
-        """
-        :param options: Reset options, for all or for each sub-environment
-        """
         self._call("set_options", options)
 
+    @override
     def close(self) -> None:
-        """End the process. It closes its environments when it sees that nobody listens."""
+        # The process closes its environments when it sees that nobody listens.
         if self.closed:
             return
         self.closed = True
@@ -104,51 +96,57 @@ class RemoteVecEnv(VecEnv):
                 self.process.join()
         self.process.close()
 
+    @override
     def get_images(self) -> Sequence[np.ndarray | None]:
-        """
-        :return: A picture of each sub-environment
-        """
         return self._call("get_images")  # type: ignore[no-any-return]
 
+    @override
+    def has_attr(self, attr_name: str) -> bool:
+        # Asked there: an attribute need not fit through the pipe.
+        return self._call("has_attr", attr_name)  # type: ignore[no-any-return]
+
+    @override
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """
-        :param attr_name: Name of the attribute
-        :param indices: Sub-environments, all by default
-        :return: Its value in each
-        """
         return self._call("get_attr", attr_name, indices)  # type: ignore[no-any-return]
 
+    @override
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """
-        :param attr_name: Name of the attribute
-        :param value: Its new value
-        :param indices: Sub-environments, all by default
-        """
         self._call("set_attr", attr_name, value, indices)
 
+    @override
     def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
-        """
-        :param method_name: Name of the method
-        :param args: Its positional arguments
-        :param indices: Sub-environments, all by default
-        :param kwargs: Its keyword arguments
-        :return: What it returns in each
-        """
         return self._call("env_method", method_name, *args, indices=indices, **kwargs)  # type: ignore[no-any-return]
 
+    @override
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
     ) -> list[bool]:
-        """
-        :param wrapper_class: A gymnasium wrapper
-        :param indices: Sub-environments, all by default
-        :return: Whether each is wrapped in it
-        """
         return self._call("env_is_wrapped", wrapper_class, indices)  # type: ignore[no-any-return]
+
+    def get_state(self) -> EnvState:
+        """
+        Tell where the VecEnv is.
+
+        :return: The state of its layers
+        """
+        return self._call("get_state")  # type: ignore[no-any-return]
+
+    def set_state(self, state: EnvState) -> None:
+        """
+        Put the VecEnv back.
+
+        :param state: As :meth:`get_state` gave it
+        :raises UsageError: If it could not be put back completely; whatever could is
+        """
+        problems = self._call("set_state", state)
+        if problems:
+            raise UsageError("; ".join(problems))
 
     def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """
-        :param method: Method of the VecEnv
+        Call a method of the VecEnv and wait for what it returns.
+
+        :param method: Its name
         :param args: Its positional arguments
         :param kwargs: Its keyword arguments
         :return: What it returns
@@ -158,7 +156,9 @@ class RemoteVecEnv(VecEnv):
 
     def _send(self, method: str, *args: Any, **kwargs: Any) -> None:
         """
-        :param method: Method of the VecEnv
+        Ask for a call of a method of the VecEnv.
+
+        :param method: Its name
         :param args: Its positional arguments
         :param kwargs: Its keyword arguments
         """
@@ -174,6 +174,8 @@ class RemoteVecEnv(VecEnv):
 
     def _receive(self) -> Any:
         """
+        Wait for the answer to the last call.
+
         :return: What the process answers
         """
         result, error, trace = pickle.loads(self._answer())
@@ -183,7 +185,9 @@ class RemoteVecEnv(VecEnv):
 
     def _answer(self) -> bytes:
         """
-        :return: The next answer of the process, which counts as arrived even if it cannot be unpickled
+        Wait for the next answer of the process, which counts as arrived even if it cannot be unpickled.
+
+        :return: The answer, pickled
         """
         try:
             answer = self.connection.recv_bytes()
@@ -194,7 +198,9 @@ class RemoteVecEnv(VecEnv):
 
     def _ended(self) -> RuntimeError:
         """
-        :return: An error that says how the process ended
+        Describe how the process ended.
+
+        :return: An error that says it
         """
         self.process.join(CLOSE_TIMEOUT)
         begun = hasattr(self, "num_envs")
@@ -207,59 +213,3 @@ class RemoteVecEnv(VecEnv):
 
 class RemoteError(Exception):
     """The cause of an error that was raised in another process: its traceback there, as text."""
-
-
-def serve(connection: Connection, make_venv: CloudpickleWrapper) -> None:
-    """
-    Make a VecEnv and answer calls of its methods until nobody listens any more.
-
-    :param connection: Where the calls come from
-    :param make_venv: Makes the VecEnv
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C the other process decides
-    venvs: list[VecEnv] = []
-
-    def start() -> tuple[Any, ...]:
-        venv = make_venv.var()
-        venvs.append(venv)
-        return venv.num_envs, venv.observation_space, venv.action_space, venv.metadata
-
-    def call() -> Any:
-        result = getattr(venvs[0], method)(*args, **kwargs)
-        return (result, venvs[0].reset_infos) if method in ("reset", "step") else result
-
-    try:
-        answer(connection, start)
-        while True:
-            method, args, kwargs = connection.recv()
-            answer(connection, call)
-    except (EOFError, OSError):
-        pass  # closed, or the other process is gone
-    finally:
-        for venv in venvs:
-            venv.close()
-
-
-def answer(connection: Connection, function: Callable[[], Any]) -> None:
-    """
-    Send the result of a function, or the error that it raised and where.
-
-    :param connection: Where to
-    :param function: What to call
-    """
-    try:
-        message = pickle.dumps((function(), None, ""), pickle.HIGHEST_PROTOCOL)
-    except Exception as error:
-        message = pickle.dumps((None, portable(error), traceback.format_exc()))
-    connection.send_bytes(message)
-
-
-def portable(error: Exception) -> Exception:
-    """
-    :param error: An error
-    :return: The same, or one that says the same where it cannot be sent to another process
-    """
-    try:
-        return pickle.loads(pickle.dumps(error))  # type: ignore[no-any-return]
-    except Exception:
-        return RuntimeError(repr(error))

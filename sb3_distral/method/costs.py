@@ -50,6 +50,8 @@ class CostSchedule:
 
     def __call__(self, progress_remaining: float) -> Costs:
         """
+        Evaluate the schedules.
+
         :param progress_remaining: From 1 (start) to 0 (end)
         :return: The costs at that moment
         :raises ValueError: If α is outside [0, 1] or β <= 0
@@ -66,6 +68,8 @@ class CostSchedule:
 
 def in_task_order(argument: str, value: TaskCoefficient, task_names: Sequence[str]) -> Coefficient | list[Coefficient]:
     """
+    Bring what the user gave for single tasks into their order.
+
     :param argument: ``"alpha"`` or ``"beta"``
     :param value: What the user gave
     :param task_names: Names of the tasks
@@ -91,6 +95,8 @@ def in_task_order(argument: str, value: TaskCoefficient, task_names: Sequence[st
 
 def task_schedules(argument: str, value: TaskCoefficient, task_names: Sequence[str]) -> list[FloatSchedule]:
     """
+    Make a schedule for each task.
+
     :param argument: ``"alpha"`` or ``"beta"``
     :param value: What the user gave
     :param task_names: Names of the tasks
@@ -104,6 +110,8 @@ def task_schedules(argument: str, value: TaskCoefficient, task_names: Sequence[s
 
 def schedule(argument: str, value: Coefficient) -> FloatSchedule:
     """
+    Make a schedule of a number or a function.
+
     :param argument: ``"alpha"`` or ``"beta"``
     :param value: A number or a schedule
     :return: A schedule of the remaining progress
@@ -120,6 +128,8 @@ def schedule(argument: str, value: Coefficient) -> FloatSchedule:
 
 def check_coefficients(owner: str, alpha: float, beta: float) -> None:
     """
+    Refuse coefficients that stand for no costs.
+
     :param owner: What they are for, such as "task 'maze-0'"
     :param alpha: Its α
     :param beta: Its β

@@ -146,11 +146,15 @@ class Categorical(Family):
 
     @override
     def log_prob(self, parameters: th.Tensor, actions: th.Tensor) -> th.Tensor:
-        return parameters.gather(1, actions.long().view(-1, 1) - self.start).squeeze(1)
+        places = actions.long().view(-1, 1)
+        if self.start != 0:
+            places = places - self.start
+        return parameters.gather(1, places).squeeze(1)
 
     @override
     def sample(self, parameters: th.Tensor) -> th.Tensor:
-        return th.multinomial(parameters.exp(), 1).squeeze(1) + self.start
+        places = th.multinomial(parameters.exp(), 1).squeeze(1)
+        return places + self.start if self.start != 0 else places
 
     @override
     def mode(self, parameters: th.Tensor) -> th.Tensor:

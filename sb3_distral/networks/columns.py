@@ -42,6 +42,8 @@ class TaskFeatures(nn.Module):
 
     def forward(self, observations: PyTorchObs, layout: TaskLayout) -> th.Tensor:
         """
+        Extract the features of each row by its task's extractor.
+
         :param observations: Plain observations of a batch
         :param layout: Where its rows belong
         :return: Features in order of task, shape (batch, features)
@@ -59,6 +61,8 @@ class TaskFeatures(nn.Module):
 
 def select_rows(observations: PyTorchObs, rows: slice | th.Tensor) -> PyTorchObs:
     """
+    Take some rows of a batch.
+
     :param observations: A batch, of arrays or of dicts
     :param rows: Indices
     :return: Those rows
@@ -104,6 +108,8 @@ class TaskColumns(nn.Module):
 
     def forward(self, observations: PyTorchObs, tasks: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
         """
+        Evaluate the column of each row's task.
+
         :param observations: Plain observations, rows of any tasks in any order
         :param tasks: Task of each row, shape (batch,)
         :return: Outputs f about the policies, shape (batch, n_parameters), and values, shape (batch, 1)
@@ -128,6 +134,8 @@ class TaskColumns(nn.Module):
 
     def values(self, observations: PyTorchObs, tasks: th.Tensor) -> th.Tensor:
         """
+        Evaluate the value of each row in its task.
+
         :param observations: Plain observations, rows of any tasks in any order
         :param tasks: Task of each row, shape (batch,)
         :return: Values, shape (batch, 1)

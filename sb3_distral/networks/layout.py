@@ -28,6 +28,8 @@ class TaskLayout(NamedTuple):
     @classmethod
     def of(cls, tasks: th.Tensor, n_tasks: int) -> "TaskLayout":
         """
+        Find the layout of a batch.
+
         :param tasks: Task of each row, shape (batch,)
         :param n_tasks: Number of tasks
         :return: The layout of this batch
@@ -47,6 +49,8 @@ class TaskLayout(NamedTuple):
 
     def rows_by_task(self) -> Sequence[slice | th.Tensor]:
         """
+        Say where the rows of each task lie.
+
         :return: Indices of the rows of each task; slices, which need no copy, where they lie side by side
         """
         if self.order is None:
@@ -55,6 +59,8 @@ class TaskLayout(NamedTuple):
 
     def sort(self, rows: th.Tensor) -> th.Tensor:
         """
+        Sort rows by task.
+
         :param rows: Rows in the order in which they came
         :return: Rows in order of task
         """
@@ -71,6 +77,8 @@ class TaskLayout(NamedTuple):
 
     def pad(self, sorted_rows: th.Tensor) -> th.Tensor:
         """
+        Give every task the same number of rows.
+
         :param sorted_rows: Rows in order of task, shape (batch, features)
         :return: The rows of each task, padded with zeros, shape (n_tasks, n_rows, features)
         """
@@ -82,6 +90,8 @@ class TaskLayout(NamedTuple):
 
     def unpad(self, padded: th.Tensor) -> th.Tensor:
         """
+        Take the padding away, and put the rows back where they came from.
+
         :param padded: Rows of each task, shape (n_tasks, n_rows, features)
         :return: The rows in the order in which they came, shape (batch, features)
         """

@@ -9,6 +9,7 @@ from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, FlattenExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
+from typing_extensions import override
 
 from sb3_distral.errors import UsageError
 from sb3_distral.networks.columns import select_rows
@@ -43,11 +44,8 @@ class ImageFeatures(BaseFeaturesExtractor):
             n_flat = convolutions(th.zeros(1, *observation_space.shape)).shape[1]
         self.layers = nn.Sequential(convolutions, nn.Linear(n_flat, features_dim), nn.ReLU())
 
+    @override
     def forward(self, observations: th.Tensor) -> th.Tensor:
-        """
-        :param observations: Images with values from 0 to 1, shape (batch, channels, height, width)
-        :return: Features, shape (batch, features_dim)
-        """
         features: th.Tensor = self.layers(observations)
         return features
 
@@ -116,6 +114,7 @@ class LstmColumn(Column, RecurrentActorCriticPolicy):
             **policy_arguments,
         )
 
+    @override
     def _get_constructor_parameters(self) -> dict[str, Any]:
         # sb3-contrib forgets these, so that a policy saved alone comes back with the default sizes.
         sizes = {"lstm_hidden_size": self.lstm_actor.hidden_size, "n_lstm_layers": self.lstm_actor.num_layers}
@@ -154,6 +153,8 @@ def evaluate_column(
 
 def extract_features(column: RecurrentActorCriticPolicy, observations: PyTorchObs, n_rows: int) -> th.Tensor:
     """
+    Extract features piece by piece.
+
     :param column: A column
     :param observations: A batch of plain observations
     :param n_rows: Its number of rows

@@ -7,6 +7,7 @@ import torch as th
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import nn
+from typing_extensions import override
 
 from sb3_distral.networks.columns import TaskColumns
 from sb3_distral.networks.layout import TaskLayout
@@ -31,6 +32,8 @@ class RecurrentTaskColumns(TaskColumns):
 
     def run(self, observations: PyTorchObs, tasks: th.Tensor, memory: Memory) -> tuple[th.Tensor, th.Tensor]:
         """
+        Evaluate the column of each row's task over sequences.
+
         :param observations: Plain observations, sequences of any tasks in any order
         :param tasks: Task of each row, shape (batch,)
         :param memory: What the columns remember
@@ -62,13 +65,8 @@ class RecurrentTaskColumns(TaskColumns):
         memory.task = (_unsorted(hidden_after, sequences), _unsorted(cell_after, sequences))
         return th.cat(outputs)
 
+    @override
     def copy_column(self, task: int, column: ActorCriticPolicy) -> None:
-        """
-        Write the parameters of one task into a separate network.
-
-        :param task: Index of the task
-        :param column: A network of the same structure
-        """
         super().copy_column(task, column)
         copy_parameters(self.lstms, task, cast(nn.LSTM, column.lstm_actor))
 

@@ -29,6 +29,8 @@ class Memory:
     @classmethod
     def of(cls, state: State, episode_starts: th.Tensor, n_layers: int) -> "Memory":
         """
+        Split the states that travel together into those of π0 and those of the tasks.
+
         :param state: States of both, those of π0 first, as :attr:`state` gives them
         :param episode_starts: As above
         :param n_layers: Layers of the LSTM of one column

@@ -28,6 +28,8 @@ class StackedLinear(nn.Module):
 
     def forward(self, rows: th.Tensor) -> th.Tensor:
         """
+        Apply each network's layer to its rows.
+
         :param rows: Shape (n_networks, n_rows, in_features)
         :return: Shape (n_networks, n_rows, out_features)
         """
@@ -68,6 +70,8 @@ class SharedModule(nn.Module):
 
     def forward(self, rows: th.Tensor) -> th.Tensor:
         """
+        Apply the one module to the rows of all tasks.
+
         :param rows: Shape (n_tasks, n_rows, features)
         :return: Shape (n_tasks, n_rows, features)
         """
@@ -86,6 +90,8 @@ class SeparateModules(nn.ModuleList):
 
     def forward(self, rows: th.Tensor) -> th.Tensor:
         """
+        Apply each module to its rows.
+
         :param rows: Shape (n_tasks, n_rows, features)
         :return: Shape (n_tasks, n_rows, features)
         """
@@ -94,6 +100,8 @@ class SeparateModules(nn.ModuleList):
 
 def has_state(module: nn.Module) -> bool:
     """
+    Tell modules that can compute different things from those that are all alike.
+
     :param module: Any module
     :return: Whether two copies of it can compute different things
     """
@@ -119,6 +127,8 @@ def stack_modules(modules: Sequence[nn.Module]) -> nn.Module:
 
 def same_shape(first: nn.Module, second: nn.Module) -> bool:
     """
+    Compare the parameters of two networks.
+
     :param first: A network
     :param second: Another
     :return: Whether their parameters have equal shapes, in order

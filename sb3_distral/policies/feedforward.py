@@ -1,5 +1,6 @@
 """The policies of Distral: one distilled column, n task columns, and what each task's policy is made of."""
 
+from contextlib import nullcontext
 from inspect import signature
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
@@ -210,7 +211,7 @@ class DistralPolicy(BasePolicy):
         outputs, values = self._evaluate_task_columns(plain, tasks, memory)
         prior = distilled_value = None
         if distilled or distilled_values or self.architecture == "two_columns":
-            with th.set_grad_enabled(distilled_gradient and th.is_grad_enabled()):
+            with nullcontext() if distilled_gradient else th.no_grad():
                 if distilled_values:
                     prior, distilled_value = self.evaluate_distilled(plain, memory, mask)
                 else:

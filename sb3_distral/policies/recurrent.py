@@ -40,31 +40,17 @@ class RecurrentTaskPolicy(TaskPolicy):
         layers, _, size = self.distilled_policy.lstm_hidden_state_shape
         return 2 * layers, 1, size
 
+    @override
     def get_distribution(  # type: ignore[override]
         self, obs: PyTorchObs, lstm_states: State, episode_starts: th.Tensor
     ) -> tuple[Distribution, State]:
-        """
-        Distribution of the actions in a batch of states.
-
-        :param obs: A batch of plain observations
-        :param lstm_states: States before it
-        :param episode_starts: 1 where a row is the first of its episode
-        :return: The action distribution and the states after the batch
-        """
         memory = Memory.of(lstm_states, episode_starts, self.distilled_policy.lstm_actor.num_layers)
         distilled, _, memory.distilled = evaluate_column(self.distilled_policy, obs, memory.distilled, episode_starts)
         task, _, memory.task = evaluate_column(self.task_column, obs, memory.task, episode_starts)
         return self.combine(distilled, task), memory.state
 
+    @override
     def predict_values(self, obs: PyTorchObs, lstm_states: State, episode_starts: th.Tensor) -> th.Tensor:  # type: ignore[override]
-        """
-        Value of a batch of states in the task, regularised returns included.
-
-        :param obs: A batch of plain observations
-        :param lstm_states: States before it
-        :param episode_starts: 1 where a row is the first of its episode
-        :return: The task's value of each, regularised returns included, shape (batch, 1)
-        """
         memory = Memory.of(lstm_states, episode_starts, self.distilled_policy.lstm_actor.num_layers)
         return evaluate_column(self.task_column, obs, memory.task, episode_starts)[1]
 
@@ -78,8 +64,7 @@ class RecurrentTaskPolicy(TaskPolicy):
 
 class RecurrentDistralPolicy(DistralPolicy):
     """
-    :class:`~sb3_distral.policies.DistralPolicy` whose columns remember: one LSTM each, from which policy and value are
-    read.
+    :class:`~sb3_distral.policies.DistralPolicy` whose columns remember, each in one LSTM behind policy and value.
 
     States have sb3-contrib's form, (n_layers, n_sequences, hidden_size) for hidden and cell states; the layers of π0
     come first, those of the rows' tasks after them. Arguments are those of :class:`DistralPolicy`; ``column_kwargs``
@@ -135,29 +120,15 @@ class RecurrentDistralPolicy(DistralPolicy):
         self.last_state = memory.state
         return actions, values, log_prob, RNNStates(self.last_state, self.last_state)
 
+    @override
     def get_distribution(  # type: ignore[override]
         self, obs: dict[str, th.Tensor], lstm_states: State, episode_starts: th.Tensor
     ) -> tuple[Distribution, State]:
-        """
-        Distribution of the actions in a batch of states.
-
-        :param obs: A batch of observations with a task
-        :param lstm_states: States before it
-        :param episode_starts: 1 where a row is the first of its episode
-        :return: The action distributions of the rows' tasks and the states after the batch
-        """
         memory = self.memory(lstm_states, episode_starts)
         return distribution_of(self.evaluate(obs, memory).task_parameters, self.action_space), memory.state
 
+    @override
     def predict_values(self, obs: dict[str, th.Tensor], lstm_states: State, episode_starts: th.Tensor) -> th.Tensor:  # type: ignore[override]
-        """
-        Value of a batch of states in the rows' tasks, regularised returns included.
-
-        :param obs: A batch of observations with a task
-        :param lstm_states: States before it
-        :param episode_starts: 1 where a row is the first of its episode
-        :return: Vi(s) of the rows' tasks, shape (batch, 1)
-        """
         plain, tasks = self.split(obs)
         memory = self.memory(lstm_states, episode_starts)
         if self.task_columns is None:

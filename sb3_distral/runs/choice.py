@@ -54,8 +54,8 @@ class TaskChoice:
         :return: The tasks with as many sub-environments as pay for these
         :raises UsageError: As :meth:`make_env`
         """
-        # A grid suite is an array program: many episodes side by side take hardly longer than one.
-        most = 32 if self.suite in tasks.GRID_SUITES else 4 if self.suite is not None else 1
+        # Many episodes side by side in an array program take hardly longer than one.
+        most = 1 if self.suite is None else 32 if tasks.SUITES[self.suite].is_array_program else 4
         return self.make_env(max(n for n in range(1, most + 1) if n_episodes % n == 0))
 
     def all_suite_arguments(self) -> dict[str, int]:

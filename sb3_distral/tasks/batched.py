@@ -9,6 +9,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from sb3_distral.errors import UsageError
+from sb3_distral.tasks.checks import check_actions
 
 Array = npt.NDArray[Any]
 
@@ -26,7 +27,7 @@ class BatchedTasks(ABC):
 
     max_episode_steps: int
     observation_space: spaces.Box
-    action_space: spaces.Discrete
+    action_space: spaces.Discrete | spaces.Box
     #: What a single task is called, before its index.
     task_name: ClassVar[str]
     #: How many tasks the suite has unless told otherwise.
@@ -91,18 +92,14 @@ class BatchedTasks(ABC):
         """
         Take one action in every sub-environment. Nothing is reset: this is up to the caller.
 
-        :param actions: shape ``(n_envs,)``, integers from 0 to ``action_space.n - 1``
+        :param actions: shape ``(n_envs, *action_space.shape)``: integers from 0 to ``action_space.n - 1``, or numbers,
+            of which the task clips those beyond the bounds of a Box
         :return: new arrays ``(observations, rewards, terminated)``: ``(n_envs, *observation_space.shape)``,
             ``float64`` of shape ``(n_envs,)``, ``bool`` of shape ``(n_envs,)``
-        :raises ValueError: if an action is missing or outside the action space
+        :raises ValueError: if an action is missing, outside a Discrete space or not finite
         """
         actions = np.asarray(actions)
-        # A negative index into a table would be a silent error.
-        if actions.shape != (self.n_envs,) or actions.min() < 0 or actions.max() >= self.action_space.n:
-            raise UsageError(
-                f"actions are {actions!r}, expected {self.n_envs} integers from 0 to {self.action_space.n - 1}; "
-                "pass one action of the action space for each sub-environment."
-            )
+        check_actions(actions, self.n_envs, self.action_space)
         rewards, terminated = self._advance(actions)
         return self._observe(slice(None)), rewards, terminated
 

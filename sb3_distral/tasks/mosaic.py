@@ -42,6 +42,8 @@ def mosaic(pictures: Sequence[Picture], numbers: Sequence[int]) -> Picture:
 
 def choose_columns(n_pictures: int) -> int:
     """
+    Choose the shape of the mosaic.
+
     :param n_pictures: how many pictures
     :return: how many of them to put into a row
     """
@@ -51,6 +53,8 @@ def choose_columns(n_pictures: int) -> int:
 
 def draw_number(number: int) -> npt.NDArray[np.bool_]:
     """
+    Draw a number in dots.
+
     :param number: a number, at least 0
     :return: its ink, shape ``(height, width)``
     """

@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
+from typing_extensions import override
 
 from sb3_distral.envs.task_id import OBSERVATION_KEY
 from sb3_distral.errors import UsageError
@@ -48,26 +49,15 @@ class PreviousActionAndReward(gym.Wrapper[dict[str, Any], np.int64, Any, np.int6
         self.observation_space = spaces.Dict(parts)
         self._first_action, self._n_actions = int(env.action_space.start), int(env.action_space.n)
 
+    @override
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """
-        Begin a new episode.
-
-        :param seed: as the environment
-        :param options: as the environment
-        :return: observation with zeros for the previous action and reward, and the environment's info
-        """
         observation, info = self.env.reset(seed=seed, options=options)
         return self._extended(observation, None, 0.0), info
 
+    @override
     def step(self, action: np.int64) -> tuple[dict[str, Any], Any, bool, bool, dict[str, Any]]:
-        """
-        Take one action.
-
-        :param action: an element of the action space
-        :return: as the environment; the observation holds this action and its reward too
-        """
         observation, reward, terminated, truncated, info = self.env.step(action)
         return self._extended(observation, action, float(reward)), reward, terminated, truncated, info
 

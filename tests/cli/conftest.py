@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from sb3_distral.cli import main
@@ -7,6 +9,11 @@ TINY = [
     *("train", "--suite", "grid-mazes", "--suite-arguments", "n_tasks=2", "--n-envs-per-task", "2", "--beta", "30"),
     *("--total-timesteps", "2000", "--checkpoint-freq", "400", "--log-freq", "200"),
 ]
+
+
+def letters(text):
+    """Letters and digits alone: the parser breaks lines, indents them and draws boxes as it likes."""
+    return re.sub(r"[\W_]", "", text)
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +35,6 @@ def refused(capsys):
         assert stop.value.code == 2
         captured = capsys.readouterr()
         assert "Traceback" not in captured.err
-        # The parser breaks its lines and frames them.
-        return " ".join((captured.out + captured.err).replace("│", " ").split())
+        return captured.out + captured.err
 
     return run

@@ -7,7 +7,7 @@ import pytest
 from sb3_distral import DistralA2C, DistralPPO
 from sb3_distral.cli import main, parse
 
-from .conftest import TINY
+from .conftest import TINY, letters
 
 
 @pytest.fixture
@@ -87,10 +87,10 @@ def test_default_folder():
         ("--suite grid-mazes --learner sac", "a2c"),
         ("", "Got no task"),
         ("--suite two-rooms --envs CartPole-v1", "--suite two-rooms together with --envs CartPole-v1"),
-        ("--envs CartPol-v1", "Did you mean: `CartPole`"),
-        ("--envs CartPole-v7", "Environment version `v7`"),
-        ("--envs nowhere/CartPole-v1", "Namespace nowhere not found"),
-        ("--envs missing_module:CartPole-v1", "No module named 'missing_module'"),
+        ("--envs CartPol-v1", "CartPol"),
+        ("--envs CartPole-v7", "CartPole"),
+        ("--envs nowhere/CartPole-v1", "nowhere"),
+        ("--envs missing_module:CartPole-v1", "missing_module"),
         ("--envs CartPole-v1 Acrobot-v1", "observation space of task 'Acrobot-v1'"),
         ("--envs CartPole-v1 --suite-arguments maze_seed=1", "without --suite"),
         ("--suite two-rooms --suite-arguments maze_seed=1", "['goal_seed', 'n_tasks']"),
@@ -104,5 +104,5 @@ def test_default_folder():
 )
 def test_wrong_options_are_refused(options, message, refused, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert message in refused("train", *options.split())
+    assert letters(message) in letters(refused("train", *options.split()))
     assert not list(tmp_path.iterdir())

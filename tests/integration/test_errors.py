@@ -12,11 +12,11 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import sb3_distral.tasks
-from sb3_distral import DistralA2C, TaskVecEnv, make_task_vec_env
+from sb3_distral import DistralA2C, make_task_vec_env
 from sb3_distral.algorithms.table1 import algorithm_arguments
 from sb3_distral.policies.feedforward import DistralPolicy
 
-from .toys import CARTPOLE, DICT_SPACE, IMAGE_SPACE, ScriptedVecEnv, Toy
+from .toys import DICT_SPACE, ScriptedVecEnv, Toy
 
 INFINITE = float("inf")
 TASKS = {"left": Toy, "right": partial(Toy, length=5)}
@@ -62,33 +62,6 @@ class BoxToy(Toy):
 # Spaces
 
 
-@pytest.mark.parametrize("wrap", [lambda make: make, lambda make: DummyVecEnv([make])])
-def test_observation_spaces_that_differ_name_the_task_and_both_spaces(wrap):
-    tasks = {"first": Toy, "second": Toy, "third": partial(Toy, size=5)}
-    with raises("observation space of task 'third'", "(5,)", "that of task 'first'", "(3,)", "wrap the environments"):
-        DistralA2C({name: wrap(make) for name, make in tasks.items()})
-
-
-@pytest.mark.parametrize("wrap", [lambda make: make, lambda make: DummyVecEnv([make])])
-def test_action_spaces_that_differ_name_the_task_and_both_spaces(wrap):
-    tasks = {"first": Toy, "second": partial(Toy, n_actions=7)}
-    with raises("action space of task 'second' is Discrete(7)", "'first' is Discrete(2)", "wrap the environments"):
-        make_task_vec_env({name: wrap(make) for name, make in tasks.items()}).close()
-
-
-def test_spaces_are_compared_in_their_bounds_and_types_too():
-    spaces_given = spaces.Box(0.0, 1.0, (3,)), spaces.Box(0.0, 2.0, (3,)), spaces.Box(0.0, 1.0, (3,), np.float64)
-    for other in spaces_given[1:]:
-        with raises("observation space of task 'b'", str(other)):
-            make_task_vec_env({"a": Toy, "b": partial(Toy, observation_space=other)})
-
-
-def test_spaces_are_compared_in_each_sub_environment():
-    sizes = iter([3, 3, 3, 4])
-    with raises("task 'right'", "(4,)"):
-        make_task_vec_env(dict.fromkeys(TASKS, lambda: Toy(size=next(sizes))), n_envs_per_task=2)
-
-
 @pytest.mark.parametrize(
     "space", [spaces.Box(-1, 1, (2,)), spaces.MultiDiscrete([2, 3]), spaces.MultiBinary(2)], ids=lambda s: str(s)
 )
@@ -118,36 +91,9 @@ def test_an_unknown_task_is_refused_with_the_names(task):
         DistralA2C(TASKS).task_policy(task)
 
 
-@pytest.mark.parametrize("task", [7, None, {"id": CARTPOLE}])
-def test_a_task_that_is_no_environment_is_refused(task):
-    with raises("Task 'right'", repr(task), "expected a gymnasium id, a callable", "or a VecEnv"):
-        make_task_vec_env({"left": Toy, "right": task})
-
-
 def test_an_id_that_is_not_registered_is_refused_by_gymnasium():
     with pytest.raises(gym.error.Error, match="NoSuchTask"):
         DistralA2C(["NoSuchTask-v0"])
-
-
-def test_vec_envs_and_other_tasks_do_not_mix():
-    with raises("Tasks ['right'] are no VecEnvs but the others are", "Pass all tasks in one form"):
-        make_task_vec_env({"left": DummyVecEnv([Toy]), "right": Toy})
-
-
-def test_names_that_repeat_are_refused():
-    with raises("['same', 'same'] repeat", "name of its own"):
-        TaskVecEnv(DummyVecEnv([Toy, Toy]), [0, 1], ["same", "same"])
-
-
-def test_keys_of_a_dict_that_become_one_name_are_refused():
-    with raises("repeat"):
-        make_task_vec_env({1: Toy, "1": Toy})
-
-
-@pytest.mark.parametrize("indices", [[0], [0, 0], [0, 2], [0, 1, 1]])
-def test_indices_that_do_not_fit_are_refused(indices):
-    with raises("2 sub-environments", str(indices), "expected one index for each sub-environment"):
-        TaskVecEnv(DummyVecEnv([Toy, Toy]), indices, ["left", "right"])
 
 
 @pytest.mark.parametrize("number", [0, -1])
@@ -352,9 +298,3 @@ def test_a_refused_environment_leaves_the_model_as_it_was():
         model.set_env(make_task_vec_env(dict(reversed(TASKS.items()))))
     assert model.get_env() is env
     model.learn(20)
-
-
-def test_images_that_differ_in_size_are_refused():
-    other = spaces.Box(0, 255, (40, 36, 3), np.uint8)
-    with raises("observation space of task 'b'", "(40, 36, 3)", "(36, 36, 3)"):
-        make_task_vec_env({name: partial(Toy, observation_space=s) for name, s in (("a", IMAGE_SPACE), ("b", other))})

@@ -1,3 +1,4 @@
+import re
 from functools import partial
 
 import gymnasium as gym
@@ -188,7 +189,8 @@ def test_coefficients_of_the_prior_out_of_range_are_refused(model, arguments, me
 
 
 def test_a_prior_over_other_actions_is_refused(model):
-    with pytest.raises(ValueError, match=r"actions are Discrete\(4\), those of the distilled policy are Discrete\(2\)"):
+    own, other = (re.escape(str(gym.spaces.Discrete(n))) for n in (4, 2))
+    with pytest.raises(ValueError, match=f"actions are {own}, those of the distilled policy are {other}"):
         DistilledPriorReward(Toy(n_actions=4), model.distilled_policy)
 
 

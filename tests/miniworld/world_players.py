@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sb3_distral.tasks.batched import Array
-from sb3_distral.tasks.grids.grids import MOVES
+from sb3_distral.tasks.grids.cells import MOVES
 from sb3_distral.tasks.miniworld.block_world import BlockWorld, Cell
 from sb3_distral.tasks.miniworld.blocks import CELL
 from sb3_distral.tasks.miniworld.mazes import MazeEnv

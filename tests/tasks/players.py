@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable
 
 import numpy as np
+from gymnasium.spaces import Box, Discrete
+from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_distral.tasks.batched import Array
-from sb3_distral.tasks.grids.grid_navigation import CARRY, GridNavigation
-from sb3_distral.tasks.grids.grid_tag import JUMP, TAG, GridTag
 from sb3_distral.tasks.grids.layered import BARRIER, ITEM, STEPS, WALL, LayeredTasks
+from sb3_distral.tasks.grids.navigation import CARRY, GridNavigation
+from sb3_distral.tasks.grids.tag import JUMP, TAG, GridTag
 from sb3_distral.tasks.grids.tag_bots import CHASES, in_sight
 
 MOVES = range(4)
@@ -69,6 +71,17 @@ def play_tag(env: GridTag, jumps: bool = True) -> Array:
 def play_random(env: LayeredTasks) -> Array:
     """Take any action."""
     return np.random.default_rng(int(env.layers.sum() * 1000)).integers(env.n_actions, size=env.n_envs)
+
+
+def random_actions(env: VecEnv, n_steps: int, seed: int = 0) -> Array:
+    """Draw actions for every step and sub-environment; numbers also go a little beyond the bounds."""
+    generator, space = np.random.default_rng(seed), env.action_space
+    if isinstance(space, Discrete):
+        return generator.integers(space.n, size=(n_steps, env.num_envs))
+    assert isinstance(space, Box)
+    return generator.uniform(1.2 * space.low, 1.2 * space.high, (n_steps, env.num_envs, *space.shape)).astype(
+        space.dtype
+    )
 
 
 def returns(env: LayeredTasks, player: Callable[..., Array], n_episodes: int = 1) -> Array:

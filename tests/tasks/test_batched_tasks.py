@@ -8,40 +8,44 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env as gymnasium_check_env
+from players import random_actions
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_distral import tasks
-from sb3_distral.tasks import BatchedVecEnv, SingleTaskEnv
-from sb3_distral.tasks.grids.grid_mazes import GridMazeEnv, GridMazes
-from sb3_distral.tasks.grids.grid_navigation import GridNavigation, GridNavigationEnv
-from sb3_distral.tasks.grids.grid_tag import GridTag, GridTagEnv
+from sb3_distral.tasks import BatchedTasks, BatchedVecEnv, SingleTaskEnv
+from sb3_distral.tasks.grids.mazes import GridMazeEnv, GridMazes
+from sb3_distral.tasks.grids.navigation import GridNavigation, GridNavigationEnv
+from sb3_distral.tasks.grids.tag import GridTag, GridTagEnv
 from sb3_distral.tasks.grids.two_rooms import TwoRooms, TwoRoomsEnv
+from sb3_distral.tasks.pendulums import PendulumEnv, Pendulums
+from sb3_distral.tasks.suites import ArraySuite
 
 ID_PREFIXES = {
     "grid-mazes": "GridMaze",
     "grid-navigation": "GridNavigation",
     "grid-tag": "GridTag",
+    "pendulums": "Pendulum",
     "two-rooms": "TwoRooms",
 }
-IDS = [
-    f"sb3_distral/{prefix}-{task}-v0"
-    for suite, prefix in ID_PREFIXES.items()
-    for task in range(tasks.GRID_SUITES[suite].n_tasks)
-]
-SUITES = sorted(tasks.GRID_SUITES)
+BATCHES: dict[str, type[BatchedTasks]] = {
+    name: suite.batch for name, suite in tasks.SUITES.items() if isinstance(suite, ArraySuite)
+}
+SUITES = sorted(BATCHES)
+IDS = [f"sb3_distral/{ID_PREFIXES[suite]}-{task}-v0" for suite in SUITES for task in range(BATCHES[suite].n_tasks)]
 #: Suites whose tasks have one unchanging map each and nothing that moves but the agent.
 STILL_SUITES = ["grid-mazes", "two-rooms"]
 OTHER_SUITE_SEED: dict[str, dict[str, Any]] = {
     "grid-mazes": {"maze_seed": 1},
     "grid-navigation": {},
     "grid-tag": {"map_seed": 1},
+    "pendulums": {"pendulum_seed": 1},
     "two-rooms": {"goal_seed": 1},
 }
 
 
 def batched(suite: str, task_of_each: list[int], **arguments: Any) -> BatchedVecEnv:
-    return BatchedVecEnv(tasks.GRID_SUITES[suite](task_of_each, **arguments), render_mode="rgb_array")
+    return BatchedVecEnv(BATCHES[suite](task_of_each, **arguments), render_mode="rgb_array")
 
 
 def singles(suite: str, task_of_each: list[int], **arguments: Any) -> DummyVecEnv:
@@ -50,10 +54,6 @@ def singles(suite: str, task_of_each: list[int], **arguments: Any) -> DummyVecEn
         return lambda: gym.make(env_id, render_mode="rgb_array", **arguments)
 
     return DummyVecEnv([maker(task) for task in task_of_each])
-
-
-def random_actions(env: VecEnv, n_steps: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(env.action_space.n, size=(n_steps, env.num_envs))
 
 
 def assert_same_step(step: Any, other: Any) -> None:
@@ -69,14 +69,16 @@ def assert_same_step(step: Any, other: Any) -> None:
 @pytest.mark.parametrize("env_id", IDS)
 def test_registered_task_passes_both_checkers(env_id: str) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)  # the category of both checkers
+        # The torque goes from -2 to 2, as gymnasium's own.
+        warnings.filterwarnings("ignore", message=".*symmetric and normalized")
         sb3_check_env(gym.make(env_id, render_mode="rgb_array"))
         gymnasium_check_env(gym.make(env_id, render_mode="rgb_array").unwrapped)
 
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_batch_equals_single_environments(suite: str) -> None:
-    task_of_each = [task % tasks.GRID_SUITES[suite].n_tasks for task in (0, 1, 2, 3, 4, 5, 6, 7, 0, 3)]
+    task_of_each = [task % BATCHES[suite].n_tasks for task in (0, 1, 2, 3, 4, 5, 6, 7, 0, 3)]
     arguments = OTHER_SUITE_SEED[suite]
     batch, single = batched(suite, task_of_each, **arguments), singles(suite, task_of_each, **arguments)
     assert batch.observation_space == single.observation_space
@@ -107,7 +109,7 @@ def test_stream_of_a_sub_env_depends_on_its_seed_alone(suite: str) -> None:
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_seed_is_used_once(suite: str) -> None:
-    env = batched(suite, list(range(tasks.GRID_SUITES[suite].n_tasks)))
+    env = batched(suite, list(range(BATCHES[suite].n_tasks)))
     env.seed(0)
     first, second = env.reset(), env.reset()
     assert not np.array_equal(first, second)
@@ -138,7 +140,7 @@ def test_time_limit_is_flagged_with_the_last_observation(suite: str) -> None:
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_state_survives_pickle_bit_for_bit(suite: str) -> None:
-    last = tasks.GRID_SUITES[suite].n_tasks - 1
+    last = BATCHES[suite].n_tasks - 1
     env, copy = batched(suite, [0, 0, 2, last]), batched(suite, [0, 0, 2, last])
     env.seed(3)
     env.reset()
@@ -236,8 +238,16 @@ def test_invalid_actions_are_refused(actions: list[int]) -> None:
         env.step(np.array(actions))
 
 
+@pytest.mark.parametrize("actions", [[0.0, 0.0], [[0.0]], [[0.0], [np.nan]], [[np.inf], [0.0]]])
+def test_invalid_numbers_are_refused(actions: list[Any]) -> None:
+    env = batched("pendulums", [0, 1])
+    env.reset()
+    with pytest.raises(ValueError, match=r"expected finite numbers of shape \(2, 1\)"):
+        env.step(np.array(actions))
+
+
 @pytest.mark.parametrize("invalid", [[], [-1], [0.5], [[0, 1]], 3])
-@pytest.mark.parametrize("suite", [GridMazes, GridNavigation, GridTag, TwoRooms])
+@pytest.mark.parametrize("suite", [GridMazes, GridNavigation, GridTag, Pendulums, TwoRooms])
 def test_invalid_tasks_are_refused(suite: Any, invalid: Any) -> None:
     with pytest.raises(ValueError, match="expected the task index"):
         suite(invalid)
@@ -248,7 +258,7 @@ def test_state_of_another_batch_size_is_refused() -> None:
         batched("two-rooms", [0, 1]).set_state(batched("two-rooms", [0, 1, 2]).get_state())
 
 
-@pytest.mark.parametrize("env_class", [GridMazeEnv, GridNavigationEnv, GridTagEnv, TwoRoomsEnv])
+@pytest.mark.parametrize("env_class", [GridMazeEnv, GridNavigationEnv, GridTagEnv, PendulumEnv, TwoRoomsEnv])
 def test_unknown_render_mode_is_refused(env_class: Any) -> None:
     with pytest.raises(ValueError, match="expected None or 'rgb_array'"):
         env_class(render_mode="ansi")

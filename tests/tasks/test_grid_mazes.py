@@ -6,8 +6,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from sb3_distral.tasks.grids.grid_mazes import GridMazes, make_maze
-from sb3_distral.tasks.grids.grids import MOVES, next_cells
+from sb3_distral.tasks.grids.cells import MOVES, next_cells
+from sb3_distral.tasks.grids.mazes import GridMazes, make_maze
 
 UP, DOWN, LEFT, RIGHT = range(4)
 

@@ -8,17 +8,7 @@ import pytest
 from players import first_move, navigate, play_random, returns
 
 from sb3_distral.tasks.adapters import BatchedVecEnv
-from sb3_distral.tasks.grids import grid_navigation
-from sb3_distral.tasks.grids.grid_navigation import (
-    CARRY,
-    COLLECT,
-    DOORS,
-    FIND,
-    N_DOORS,
-    N_REWARDS,
-    START,
-    GridNavigation,
-)
+from sb3_distral.tasks.grids import navigation
 from sb3_distral.tasks.grids.layered import (
     BARRIER,
     BETWEEN,
@@ -33,6 +23,16 @@ from sb3_distral.tasks.grids.layered import (
     choose_passages,
     choose_rooms,
     coordinates,
+)
+from sb3_distral.tasks.grids.navigation import (
+    CARRY,
+    COLLECT,
+    DOORS,
+    FIND,
+    N_DOORS,
+    N_REWARDS,
+    START,
+    GridNavigation,
 )
 
 UP, DOWN, LEFT, RIGHT = range(4)
@@ -168,7 +168,7 @@ def test_goal_pays_and_relocates_but_stays(task: int) -> None:
 
 
 def test_closed_doors_stop_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grid_navigation, "TOGGLE", 0.0)
+    monkeypatch.setattr(navigation, "TOGGLE", 0.0)
     env = hall(DOORS)
     env.doors[0] = cell_at(5, 6)
     env.layers[0, BARRIER, cell_at(5, 6)] = 1.0
@@ -181,7 +181,7 @@ def test_closed_doors_stop_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_doors_toggle_but_never_on_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grid_navigation, "TOGGLE", 1.0)
+    monkeypatch.setattr(navigation, "TOGGLE", 1.0)
     env = hall(DOORS)
     env.doors[0] = [cell_at(5, 6), cell_at(1, 2), *range(cell_at(7, 1), cell_at(7, 1) + N_DOORS - 2)]
     env.layers[0, BARRIER, cell_at(1, 2)] = 1.0

@@ -9,8 +9,8 @@ import pytest
 from players import play_random, play_tag, returns
 
 from sb3_distral.tasks.grids import tag_bots
-from sb3_distral.tasks.grids.grid_tag import CHASERS, JUMP, N_OBJECTS, N_OBSTACLES, PREY, TAG, GridTag
 from sb3_distral.tasks.grids.layered import BARRIER, BETWEEN, ITEM, ROOMS, WALL, WIDTH, coordinates
+from sb3_distral.tasks.grids.tag import CHASERS, JUMP, N_OBJECTS, N_OBSTACLES, PREY, TAG, GridTag
 from sb3_distral.tasks.grids.tag_bots import CHASES, FLEES, PATROLS, choose_headings, in_sight
 
 UP, DOWN, LEFT, RIGHT = range(4)

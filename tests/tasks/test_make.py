@@ -5,11 +5,12 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from players import random_actions
 from stable_baselines3.common.vec_env import VecMonitor
 
 from sb3_distral import tasks
 from sb3_distral.envs.task_vec_env import TaskVecEnv
-from sb3_distral.tasks.grids.grid_mazes import make_maze
+from sb3_distral.tasks.grids.mazes import make_maze
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,7 @@ from sb3_distral.tasks.grids.grid_mazes import make_maze
         ("grid-mazes", "GridMaze", "maze", 8),
         ("grid-navigation", "GridNavigation", "navigation", 4),
         ("grid-tag", "GridTag", "tag", 8),
+        ("pendulums", "Pendulum", "pendulum", 8),
         ("two-rooms", "TwoRooms", "two-rooms", 8),
     ],
 )
@@ -34,14 +36,14 @@ def test_sub_envs_are_the_registered_tasks_in_order(suite: str, prefix: str, tas
         np.testing.assert_array_equal(observations["obs"][row], single.reset(seed=100 + row)[0])
 
 
-@pytest.mark.parametrize("suite", sorted(tasks.GRID_SUITES))
+@pytest.mark.parametrize("suite", [name for name, suite in tasks.SUITES.items() if suite.is_array_program])
 def test_two_copies_with_one_seed_agree_step_by_step(suite: str) -> None:
     first, second = (tasks.make(suite, n_envs_per_task=2, seed=4) for _ in range(2))
     other = tasks.make(suite, n_envs_per_task=2, seed=5)
     start: Any = first.reset()
     np.testing.assert_array_equal(start["obs"], second.reset()["obs"])  # type: ignore[call-overload]
     assert not np.array_equal(start["obs"], other.reset()["obs"])  # type: ignore[call-overload]
-    for actions in np.random.default_rng(0).integers(4, size=(450, first.num_envs)):
+    for actions in random_actions(first, 450):
         step: Any = first.step(actions)
         copy: Any = second.step(actions)
         np.testing.assert_array_equal(step[0]["obs"], copy[0]["obs"])

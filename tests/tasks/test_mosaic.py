@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sb3_distral.tasks.adapters import BatchedVecEnv
-from sb3_distral.tasks.grids.grid_mazes import GridMazes
+from sb3_distral.tasks.grids.mazes import GridMazes
 from sb3_distral.tasks.mosaic import DIGITS, DOT, GAP, INK_COLOUR, choose_columns, draw_number
 
 STRIP = 5 * DOT + 2 * GAP

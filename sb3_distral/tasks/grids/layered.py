@@ -6,11 +6,12 @@ from typing import ClassVar
 
 import numpy as np
 from gymnasium import spaces
+from typing_extensions import override
 
 from sb3_distral.errors import UsageError
 from sb3_distral.tasks.batched import Array, BatchedTasks
 from sb3_distral.tasks.grids.carving import join_rooms
-from sb3_distral.tasks.grids.grids import MOVES
+from sb3_distral.tasks.grids.cells import MOVES
 
 #: Width and height of a maze in cells, border included; and of its layers, where one more ring of walls lets the agent
 #: look beyond the border. A cell is its index in a flat layer.
@@ -179,6 +180,7 @@ class LayeredTasks(BatchedTasks):
         """(row, column) of each agent, shape ``(n_envs, 2)``."""
         return coordinates(self.cell)
 
+    @override
     def _begin_episode(self, rows: Array) -> None:
         self.layers[rows] = 0.0
         for row in rows:
@@ -187,6 +189,7 @@ class LayeredTasks(BatchedTasks):
         self.previous_action[rows] = -1
         self.previous_reward[rows] = 0.0
 
+    @override
     def _advance(self, actions: Array) -> tuple[Array, Array]:
         rewards = self._act(actions)
         self.layers[:, TRAIL] *= FADING
@@ -207,6 +210,7 @@ class LayeredTasks(BatchedTasks):
         self.layers[taken, ITEM, self.cell[taken]] = 0.0
         return taken
 
+    @override
     def _observe(self, rows: Array | slice) -> Array:
         seen = self._layer_starts[rows] + (self.cell[rows, None, None] + VIEW_CELLS)
         parts = (

@@ -1,13 +1,15 @@
-"""Pictures of mazes made of layers: shapes drawn into cells."""
+"""Pictures of grids: shapes drawn into cells."""
 
 import numpy as np
 import numpy.typing as npt
 
 from sb3_distral.tasks.batched import Array
-from sb3_distral.tasks.grids.grids import AGENT_COLOUR, CELL_PIXELS, FLOOR_COLOUR, GOAL_COLOUR, WALL_COLOUR
 from sb3_distral.tasks.grids.layered import TRAIL, WALL, WIDTH
 
-__all__ = ["AGENT_COLOUR", "GOAL_COLOUR", "draw", "draw_floor", "finish"]
+#: Width and height of a drawn cell in pixels.
+CELL_PIXELS = 24
+
+WALL_COLOUR, FLOOR_COLOUR, GOAL_COLOUR, AGENT_COLOUR = (45, 50, 60), (240, 238, 230), (70, 170, 90), (215, 70, 50)
 
 Colour = tuple[int, int, int]
 
@@ -27,9 +29,29 @@ _NOTCH = (_OFFSETS <= 0.12) & (np.arange(CELL_PIXELS)[:, None] < CELL_PIXELS // 
 NOTCHES = np.stack([np.rot90(_NOTCH, turns) for turns in (0, 2, 1, 3)])
 
 
+def draw_grid(walls: Array, position: Array, goal: Array) -> npt.NDArray[np.uint8]:
+    """
+    Draw a grid: dark walls, light floor, a green goal and the agent as a red disc.
+
+    :param walls: ``bool``, shape ``(height, width)``
+    :param position: (row, column) of the agent
+    :param goal: (row, column) of the goal
+    :return: ``uint8``, shape ``(CELL_PIXELS * height, CELL_PIXELS * width, 3)``
+    """
+    colours = np.where(walls[..., None], WALL_COLOUR, FLOOR_COLOUR).astype(np.uint8)
+    colours[tuple(goal)] = GOAL_COLOUR
+    picture = colours.repeat(CELL_PIXELS, axis=0).repeat(CELL_PIXELS, axis=1)
+    # Faint lines let a person count the cells of an open room.
+    for lines in (picture[::CELL_PIXELS], picture[:, ::CELL_PIXELS]):
+        lines[...] = lines * 0.9
+    top, left = np.asarray(position) * CELL_PIXELS
+    picture[top : top + CELL_PIXELS, left : left + CELL_PIXELS][DISC] = AGENT_COLOUR
+    return picture
+
+
 def draw_floor(layers: Array) -> npt.NDArray[np.uint8]:
     """
-    Draw walls, floor and footprints.
+    Draw walls, floor and footprints of a maze made of layers.
 
     :param layers: layers of one maze, shape ``(n_layers, WIDTH ** 2)``
     :return: picture of the maze and the ring around it, ``uint8``

@@ -9,9 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from sb3_distral.tasks.batched import Array
-from sb3_distral.tasks.grids.grids import MOVES, GridEnv, GridTasks, Layout, check_seed, free_cells, next_cells
+from sb3_distral.tasks.checks import check_seed
+from sb3_distral.tasks.grids.cells import MOVES, free_cells, next_cells
+from sb3_distral.tasks.grids.layouts import GridEnv, GridTasks, Layout
 
 ROOM_SIZE, CORRIDOR_LENGTH = 5, 4
 
@@ -85,6 +88,7 @@ class TwoRooms(GridTasks):
 
         super().__init__(tasks, make_layout, ACTIONS, lowest_reward=WALL_REWARD)
 
+    @override
     def _advance(self, actions: Array) -> tuple[Array, Array]:
         against_wall = RUNS_INTO_WALL[self.cell, actions]
         reached = self._move(actions)

@@ -6,6 +6,7 @@ from math import dist, floor
 
 import numpy as np
 from miniworld.entity import Entity
+from typing_extensions import override
 
 from sb3_distral.tasks.batched import Array
 from sb3_distral.tasks.miniworld.blocks import CELL, BlockRoom
@@ -48,12 +49,14 @@ class BlockWorld(World):
         """MiniWorld's name of the texture of the walls."""
         return "brick_wall"
 
+    @override
     def _gen_world(self) -> None:
         self.walls = self._draw_walls()
         self.blocked = self.walls.copy()
         self.rooms.append(BlockRoom(self.walls, self._wall_texture, "floor_tiles_bw"))
         self._begin_episode()
 
+    @override
     def _can_stand(self, x: float, z: float) -> bool:
         return not any(self.blocked[cell] for cell in self._cells_under(x, z))
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 from miniworld.miniworld import TEX_DENSITY, Room
+from typing_extensions import override
 
 from sb3_distral.tasks.batched import Array
-from sb3_distral.tasks.grids.grids import MOVES
+from sb3_distral.tasks.grids.cells import MOVES
 
 #: Width of a cell in metres; columns count along x, rows along z.
 CELL = 2.0
@@ -82,6 +83,7 @@ class BlockRoom(Room):  # type: ignore[misc]
         super().__init__(outline=outline, wall_height=HEIGHT, wall_tex=wall_tex, floor_tex=floor_tex, no_ceiling=True)
         self.walls = walls
 
+    @override
     def _gen_static_data(self, params: Any, rng: np.random.Generator | None) -> None:
         super()._gen_static_data(params, rng)
         sides = wall_sides(self.walls)

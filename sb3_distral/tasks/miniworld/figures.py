@@ -5,6 +5,7 @@ import numpy.typing as npt
 from miniworld.entity import Entity
 from miniworld.opengl import drawBox
 from pyglet import gl
+from typing_extensions import override
 
 from sb3_distral.tasks.miniworld.arena import Boxes
 from sb3_distral.tasks.miniworld.bots import CHASES, FLEES, PATROLS
@@ -45,8 +46,8 @@ class Obstacles(Entity):  # type: ignore[misc]
         super().__init__()
         self.boxes, self.height, self.colour = boxes, height, colour
 
+    @override
     def render(self) -> None:
-        """Draw all boxes."""
         gl.glDisable(gl.GL_TEXTURE_2D)
         gl.glColor3f(*self.colour)
         for (low_x, low_z), (high_x, high_z) in zip(*self.boxes.corners, strict=True):

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from sb3_distral.tasks.batched import Array
-from sb3_distral.tasks.grids.grids import check_seed
+from sb3_distral.tasks.checks import check_seed
 from sb3_distral.tasks.miniworld import figures
 from sb3_distral.tasks.miniworld.arena import SIZE, Boxes, ahead, choose_cells, hits, make_arena
 from sb3_distral.tasks.miniworld.bots import CHASES, FLEES, PATROLS, Bots
@@ -93,6 +94,7 @@ class LaserTagEnv(World):
         self.has_barriers, self.has_new_map, self.has_random_bots = (bool(task & bit) for bit in (4, 2, 1))
         super().__init__(task, render_mode, view, action_repeat)
 
+    @override
     def _gen_world(self) -> None:
         fixed = np.random.default_rng([self.map_seed, self.task])
         self.arena = make_arena(self.has_barriers, self.np_random if self.has_new_map else fixed)
@@ -146,10 +148,12 @@ class LaserTagEnv(World):
             self.objects.append(Thing(figures.OBJECT))
             self.put(self.objects[-1], x, z)
 
+    @override
     def _can_stand(self, x: float, z: float) -> bool:
         stops = self.arena.solid if self.agent.pos[1] < figures.BARRIER_HEIGHT else self.arena.walls
         return not stops.touch(np.array([[x, z]]), BODY)[0]
 
+    @override
     def _play_frame(self, action: int) -> float:
         self._rise_and_fall(action)
         reward = TAG_REWARD * self._shoot(action) + OBJECT_REWARD * self._collect()
@@ -207,13 +211,8 @@ class LaserTagEnv(World):
         self.is_success = self.lead > 0
         return tagged
 
+    @override
     def render_obs(self, frame_buffer: Any = None) -> npt.NDArray[np.uint8]:
-        """
-        Draw what the agent sees, with the sights of its gun.
-
-        :param frame_buffer: MiniWorld's buffer to draw into; ``None``: that of the observations
-        :return: RGB picture, ``uint8``, shape ``(height, width, 3)``
-        """
         picture: npt.NDArray[np.uint8] = super().render_obs(frame_buffer)
         figures.draw_sights(picture, 1.0 - self.loading / RELOAD)
         return picture

@@ -5,11 +5,13 @@ It stands for the mazes of the Distral paper (Section 4.2), which are levels of 
 """
 
 import numpy as np
+from typing_extensions import override
 
 from sb3_distral.errors import UsageError
 from sb3_distral.tasks.batched import Array
-from sb3_distral.tasks.grids.grid_mazes import carve_maze
-from sb3_distral.tasks.grids.grids import check_seed, free_cells
+from sb3_distral.tasks.checks import check_seed
+from sb3_distral.tasks.grids.carving import carve_maze
+from sb3_distral.tasks.grids.cells import free_cells
 from sb3_distral.tasks.miniworld.block_world import APPLE, APPLE_REWARD, GOAL, BlockWorld, Cell
 from sb3_distral.tasks.miniworld.things import Thing
 from sb3_distral.tasks.miniworld.world import ACTION_REPEAT
@@ -57,18 +59,22 @@ class MazeEnv(BlockWorld):
         super().__init__(task, render_mode, view, action_repeat)
 
     @property
+    @override
     def _wall_texture(self) -> str:
         return TEXTURES[self.task % len(TEXTURES)]
 
+    @override
     def _draw_walls(self) -> Array:
         return self._maze
 
+    @override
     def _begin_episode(self) -> None:
         self.goal = Thing(GOAL)
         self.put_in(self._goal_cell, self.goal)
         self.start_agent([self._goal_cell])
         self.apples = self.scatter(APPLE, N_APPLES, [self._goal_cell, self.cell_of(self.agent)])
 
+    @override
     def _play_frame(self, action: int) -> float:
         return APPLE_REWARD * self.take(self.apples) + self.seek(self.goal, [self._goal_cell])
 

@@ -6,8 +6,10 @@ It stands for the navigation tasks of the Distral paper (Table 2), which are lev
 
 from math import sqrt
 
+from typing_extensions import override
+
 from sb3_distral.tasks.batched import Array
-from sb3_distral.tasks.grids.grid_mazes import carve_maze
+from sb3_distral.tasks.grids.carving import carve_maze
 from sb3_distral.tasks.miniworld.block_world import APPLE, APPLE_REWARD, GOAL, GOAL_REWARD, BlockWorld, Cell
 from sb3_distral.tasks.miniworld.blocks import CELL, HEIGHT
 from sb3_distral.tasks.miniworld.things import Shape, Thing
@@ -71,9 +73,11 @@ class NavigationEnv(BlockWorld):
         self._rules = (self._collect, self._carry, self._find, self._find_behind_doors)[task]
         super().__init__(task, render_mode, view, action_repeat)
 
+    @override
     def _draw_walls(self) -> Array:
         return carve_maze(SIZE, self.np_random, OPENINGS)
 
+    @override
     def _begin_episode(self) -> None:
         self.doors = self._build_doors() if self.task == DOORS else {}
         self.start_agent(self.doors)
@@ -103,6 +107,7 @@ class NavigationEnv(BlockWorld):
         self.blocked[cell] = is_closed
         door.shape = CLOSED if is_closed else OPEN
 
+    @override
     def _play_frame(self, action: int) -> float:
         return self._rules()
 

@@ -69,7 +69,9 @@ own_render_world = ENV._render_world
 
 def display_list() -> int:
     """
-    :return: The display list of the current OpenGL context; an environment has one context
+    Find the display list of the current OpenGL context; an environment has one context.
+
+    :return: Its number
     """
     if not hasattr(gl.current_context, "static_world"):
         gl.current_context.static_world = gl.glGenLists(1)
@@ -77,7 +79,11 @@ def display_list() -> int:
 
 
 def check_process() -> None:
-    """:raises RuntimeError: If this process is a fork of the one that loaded OpenGL"""
+    """
+    Refuse to draw where it would hang.
+
+    :raises RuntimeError: If this process is a fork of the one that loaded OpenGL
+    """
     if os.getpid() != PROCESS:
         raise RuntimeError(
             "A MiniWorld environment was made or used in a process that was forked after OpenGL had been loaded, where "
@@ -90,7 +96,11 @@ class ClosedWindow:
     """What a closed environment has in place of its OpenGL context."""
 
     def switch_to(self) -> None:
-        """:raises RuntimeError: Always"""
+        """
+        Refuse to draw.
+
+        :raises RuntimeError: Always
+        """
         raise RuntimeError("The MiniWorld environment is closed and cannot draw any more. Make a new one.")
 
 
@@ -107,6 +117,8 @@ def enter(env: Any) -> None:
 
 def init(env: Any, *args: Any, **kwargs: Any) -> None:
     """
+    Make an environment in a process where it can draw.
+
     :param env: A MiniWorld environment
     :param args: As MiniWorld
     :param kwargs: As MiniWorld
@@ -127,6 +139,8 @@ def render_static(env: Any) -> None:
 
 def render_world(env: Any, *args: Any, **kwargs: Any) -> Any:
     """
+    Draw the world from the environment's own list.
+
     :param env: A MiniWorld environment; one made before this module was imported may have no list yet
     :param args: As MiniWorld
     :param kwargs: As MiniWorld
@@ -157,6 +171,8 @@ def close(env: Any) -> None:
 
 def delete_frame_buffer(name: Any) -> None:
     """
+    Delete a frame buffer and what is attached to it.
+
     :param name: A frame buffer of the current context; MiniWorld does not keep the names of what is attached to it
     """
     gl.glBindFramebuffer(gl.GL_FRAMEBUFFER, name)
@@ -173,6 +189,8 @@ def delete_frame_buffer(name: Any) -> None:
 
 def frame_buffer_parameter(attachment: int, parameter: int) -> Any:
     """
+    Ask OpenGL about what is attached to a frame buffer.
+
     :param attachment: What is attached to the frame buffer that is bound
     :param parameter: What to tell about it
     :return: Its value
@@ -184,8 +202,10 @@ def frame_buffer_parameter(attachment: int, parameter: int) -> Any:
 
 def load_image(path: str) -> Any:
     """
+    Load a texture in the format that MiniWorld asks for next, so that pyglet has nothing to convert.
+
     :param path: A file
-    :return: The picture in the format that MiniWorld asks for next
+    :return: The picture
     """
     picture = image.load(path)
     if picture.format != "RGB":

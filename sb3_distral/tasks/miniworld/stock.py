@@ -3,6 +3,7 @@
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
+from typing_extensions import override
 
 from sb3_distral.tasks.miniworld.rendering import WINDOW
 
@@ -12,6 +13,8 @@ WITHOUT_SUCCESS = ("MiniWorld-CollectHealth-", "MiniWorld-RoomObjects-", "MiniWo
 
 def make_stock(task: str) -> gym.Env[Any, Any]:
     """
+    Make one of MiniWorld's own tasks.
+
     :param task: Id of a task that comes with MiniWorld
     :return: The task, which tells of its success where it has one
     """
@@ -29,10 +32,7 @@ class SuccessInfo(gym.Wrapper[Any, Any, Any, Any]):
     :param env: A task that comes with MiniWorld
     """
 
+    @override
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """
-        :param action: An action
-        :return: As the task
-        """
         observation, reward, terminated, truncated, info = self.env.step(action)
         return observation, reward, terminated, truncated, {**info, "is_success": terminated and float(reward) > 0.0}

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from miniworld.entity import Entity
 from pyglet import gl
+from typing_extensions import override
 
 
 class Shape(NamedTuple):
@@ -36,8 +37,8 @@ class Thing(Entity):  # type: ignore[misc]
         self.radius = max(radius for radius, _ in shape.profile)
         self.height = shape.profile[-1][1]
 
+    @override
     def render(self) -> None:
-        """Draw the thing."""
         gl.glPushMatrix()
         gl.glTranslatef(*self.pos)
         gl.glCallList(_display_list(self.shape))

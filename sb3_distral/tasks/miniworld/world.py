@@ -8,9 +8,10 @@ import numpy.typing as npt
 from gymnasium import spaces
 from miniworld.miniworld import MiniWorldEnv
 from miniworld.params import DEFAULT_PARAMS, DomainParams
+from typing_extensions import override
 
 from sb3_distral.errors import UsageError
-from sb3_distral.tasks.adapters import check_render_mode
+from sb3_distral.tasks.checks import check_render_mode
 from sb3_distral.tasks.miniworld.rendering import WINDOW
 
 #: Width and height of observations in pixels, as in the paper, and of pictures of ``render``.
@@ -57,12 +58,12 @@ class World(MiniWorldEnv):  # type: ignore[misc]
     One task of a MiniWorld suite as a gymnasium environment.
 
     Observation: what the agent sees, RGB, ``uint8``, shape ``(84, 84, 3)``. Actions: the suite's ``motions``; each
-    lasts ``action_repeat`` frames, whose rewards are summed. Nothing ends an episode, which is truncated after
-    ``max_episode_steps``. ``info["is_success"]`` tells whether the task has been solved in this episode; each suite
-    says what that means. All randomness comes from ``np_random``.
+    lasts ``action_repeat`` frames, of which only the last is drawn and whose rewards are summed. Nothing ends an
+    episode, which is truncated after ``max_episode_steps``. ``info["is_success"]`` tells whether the task has been
+    solved in this episode; each suite says what that means. All randomness comes from ``np_random``.
 
-    A subclass builds the world of an episode in ``_gen_world`` (rooms into ``rooms``, agent and things by :meth:`put`),
-    says where the agent can stand, and plays a frame.
+    A subclass builds the world of an episode in MiniWorld's ``_gen_world`` (rooms into ``rooms``, agent and things by
+    :meth:`put`), says where the agent can stand, and plays a frame.
 
     :param task: index of the task
     :param render_mode: ``None`` or ``"rgb_array"``: a picture of 256x256 pixels
@@ -108,10 +109,6 @@ class World(MiniWorldEnv):  # type: ignore[misc]
         self.action_space = spaces.Discrete(len(self.motions))
 
     @abstractmethod
-    def _gen_world(self) -> None:
-        """Build the world of a new episode."""
-
-    @abstractmethod
     def _can_stand(self, x: float, z: float) -> bool:
         """
         Tell whether the agent's body, of half width :data:`BODY`, fits in at a place.
@@ -130,16 +127,10 @@ class World(MiniWorldEnv):  # type: ignore[misc]
         :return: the reward of the frame
         """
 
+    @override
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[npt.NDArray[np.uint8], dict[str, Any]]:
-        """
-        Begin a new episode.
-
-        :param seed: seed of the environment's generator; ``None``: the generator continues
-        :param options: not used
-        :return: ``(observation, {"is_success": False})``
-        """
         self.is_success = False
         observation, _ = super().reset(seed=seed, options=options)
         return observation, {"is_success": self.is_success}
@@ -147,21 +138,17 @@ class World(MiniWorldEnv):  # type: ignore[misc]
     @classmethod
     def check_task(cls, task: int) -> None:
         """
+        Refuse a task that the suite does not have.
+
         :param task: index of a task
-        :raises ValueError: if the suite has no such task
+        :raises ValueError: if it is not one of the ``n_tasks``
         """
         if task not in range(cls.n_tasks):
             last = cls.n_tasks - 1
             raise UsageError(f"task is {task!r}, expected an integer from 0 to {last}; pass for example task={last}.")
 
+    @override
     def step(self, action: np.int64 | int) -> tuple[npt.NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
-        """
-        Take one action for ``action_repeat`` frames, of which only the last is drawn.
-
-        :param action: an element of the action space
-        :return: ``(observation, reward, False, truncated, {"is_success": ...})``
-        :raises ValueError: if the action is outside the action space
-        """
         if not self.action_space.contains(action):
             raise UsageError(
                 f"action is {action!r}, expected an integer from 0 to {self.action_space.n - 1}; "
@@ -175,12 +162,8 @@ class World(MiniWorldEnv):  # type: ignore[misc]
         truncated = self.step_count >= self.max_episode_steps
         return self.render_obs(), reward, False, truncated, {"is_success": self.is_success}
 
+    @override
     def render(self) -> npt.NDArray[np.uint8] | None:
-        """
-        Draw the environment.
-
-        :return: RGB picture, ``uint8``, shape ``(256, 256, 3)``, or ``None`` without a render mode
-        """
         if self.render_mode is None:
             return None
         if self.view == "top":

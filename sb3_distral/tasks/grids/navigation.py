@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from sb3_distral.tasks.adapters import SingleTaskEnv
 from sb3_distral.tasks.batched import Array
@@ -59,6 +60,9 @@ class GridNavigation(LayeredTasks):
     action (zeros at the start); previous reward. The compass points as the crow flies: (row, column) towards the goal
     or, with a reward in hand, towards the start, divided by the larger of the two; otherwise zeros.
 
+    In pictures rewards are yellow discs, the goal is a green square, the start a blue frame, doors are brown frames,
+    filled while closed; the agent is a red disc, with a yellow core while it carries.
+
     :param tasks: task of each sub-environment, shape ``(n_envs,)``, from 0 to 3
     :raises ValueError: if there is no such task
     """
@@ -79,10 +83,11 @@ class GridNavigation(LayeredTasks):
         self._begin_episode(self._rows)
 
     @property
+    @override
     def fingerprint(self) -> str:
-        """Name of the suite and the task of each sub-environment."""
         return f"{type(self).__name__} {self.tasks.tolist()}"
 
+    @override
     def _build(self, row: int) -> None:
         generator, layers = self.generators[row], self.layers[row]
         layers[WALL] = carve(OPENINGS, generator)
@@ -112,6 +117,7 @@ class GridNavigation(LayeredTasks):
         cells = self.doors[rows[row], door]
         self.layers[rows[row], BARRIER, cells] = 1.0 - self.layers[rows[row], BARRIER, cells]
 
+    @override
     def _act(self, actions: Array) -> Array:
         self._walk(actions)
         rewards = np.zeros(self.n_envs)
@@ -131,21 +137,15 @@ class GridNavigation(LayeredTasks):
         self._toggle_doors()
         return rewards
 
+    @override
     def _senses(self, rows: Array | slice) -> Array:
         carrying = self.carrying[rows, None]
         way = coordinates(self.destination[rows]) - coordinates(self.cell[rows])
         compass = way / np.maximum(np.abs(way).max(axis=1, keepdims=True), 1)
         return np.concatenate([carrying, compass * (self._seeks[rows, None] | carrying)], axis=1)
 
+    @override
     def render(self, row: int) -> npt.NDArray[np.uint8]:
-        """
-        Draw one sub-environment: rewards are yellow discs, the goal is a green square, the start a blue frame.
-
-        Doors are brown frames, filled while closed; the agent is a red disc, with a yellow core while it carries.
-
-        :param row: index of the sub-environment
-        :return: RGB picture, ``uint8``, shape ``(height, width, 3)``
-        """
         layers = self.layers[row]
         picture = pictures.draw_floor(layers)
         if self.tasks[row] == DOORS:

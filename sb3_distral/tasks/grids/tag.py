@@ -9,11 +9,12 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from sb3_distral.tasks.adapters import SingleTaskEnv
 from sb3_distral.tasks.batched import Array
+from sb3_distral.tasks.checks import check_seed
 from sb3_distral.tasks.grids import pictures
-from sb3_distral.tasks.grids.grids import check_seed
 from sb3_distral.tasks.grids.layered import (
     BARRIER,
     ITEM,
@@ -65,6 +66,9 @@ class GridTag(LayeredTasks):
     whether a chaser, is in sight up to 4 cells up, down, left and right; one-hot previous action (zeros at the start);
     previous reward.
 
+    In pictures bots are diamonds (purple chases, light blue flees, green patrols), objects yellow discs, obstacles grey
+    bars; the agent is a red disc with a dark notch where it faces.
+
     :param tasks: task of each sub-environment, shape ``(n_envs,)``, from 0 to 7
     :param map_seed: seed of the fixed mazes; another seed gives unseen ones
     :raises ValueError: if an argument is outside its range
@@ -91,10 +95,11 @@ class GridTag(LayeredTasks):
         self._begin_episode(self._rows)
 
     @property
+    @override
     def fingerprint(self) -> str:
-        """Name of the suite, seed of the fixed mazes and the task of each sub-environment."""
         return f"{type(self).__name__} {self.map_seed} {self.tasks.tolist()}"
 
+    @override
     def _build(self, row: int) -> None:
         generator, layers = self.generators[row], self.layers[row]
         fixed = np.random.default_rng([self.map_seed, int(self.tasks[row])])
@@ -143,6 +148,7 @@ class GridTag(LayeredTasks):
         self._show_bots(self._rows)
         return caught
 
+    @override
     def _act(self, actions: Array) -> Array:
         self.facing[:] = np.where(actions < len(STEPS), actions, self.facing)
         self._walk(actions)
@@ -155,21 +161,15 @@ class GridTag(LayeredTasks):
                 self._scatter(row)
         return rewards + CAUGHT_REWARD * self._move_bots()
 
+    @override
     def _senses(self, rows: Array | slice) -> Array:
         seen = in_sight(self.layers[rows], self.cell[rows], self.bots[rows])
         chases = self.kinds[rows, :, None] == CHASES
         facing = np.eye(len(STEPS))[self.facing[rows]]
         return np.concatenate([facing, (seen & ~chases).any(axis=1), (seen & chases).any(axis=1)], axis=1)
 
+    @override
     def render(self, row: int) -> npt.NDArray[np.uint8]:
-        """
-        Draw one sub-environment: bots are diamonds (purple chases, light blue flees, green patrols).
-
-        Objects are yellow discs, obstacles grey bars; the agent is a red disc with a dark notch where it faces.
-
-        :param row: index of the sub-environment
-        :return: RGB picture, ``uint8``, shape ``(height, width, 3)``
-        """
         layers = self.layers[row]
         picture = pictures.draw_floor(layers)
         pictures.draw(picture, np.flatnonzero(layers[BARRIER]), pictures.BARS, pictures.LOW_COLOUR)

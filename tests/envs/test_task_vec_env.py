@@ -4,14 +4,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.wrappers import TimeLimit
+from integration.toys import CARTPOLE, DICT_SPACE, IMAGE_SPACE, ScriptedVecEnv, Toy, assert_equal, training_state
 from stable_baselines3.common.env_util import is_wrapped, make_vec_env
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack, VecMonitor, VecNormalize
 
 import sb3_distral.tasks
 from sb3_distral import DistralA2C, TaskVecEnv, make_task_vec_env
-
-from .toys import CARTPOLE, DICT_SPACE, IMAGE_SPACE, ScriptedVecEnv, Toy, assert_equal, training_state
 
 NOISY = {"short": partial(Toy, reward=None, length=3), "long": partial(Toy, reward=None, length=5)}
 FORKED = {"vec_env_cls": SubprocVecEnv, "vec_env_kwargs": {"start_method": "fork"}}
@@ -389,12 +388,6 @@ def test_the_same_vec_env_given_twice_is_refused():
     venv = DummyVecEnv([Toy])
     with pytest.raises(ValueError, match=r"same|twice|several"):
         make_task_vec_env([venv, venv])
-
-
-def test_the_same_environment_given_twice_is_refused():
-    toy = Toy()
-    with pytest.raises(ValueError, match="same instance"):
-        make_task_vec_env([toy, toy])
 
 
 def test_suites_are_task_vec_envs_like_those_made_by_hand():

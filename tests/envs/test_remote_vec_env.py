@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from integration.toys import DICT_SPACE, Toy, assert_equal
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
@@ -21,8 +23,6 @@ from sb3_distral import RemoteVecEnv, make_task_vec_env
 from sb3_distral.envs import remote_vec_env
 from sb3_distral.envs.concat_vec_env import ConcatVecEnv
 from sb3_distral.envs.remote_vec_env import START_METHOD
-
-from .toys import DICT_SPACE, Toy, assert_equal
 
 GRID = "sb3_distral/GridMaze-0-v0"
 
@@ -185,28 +185,37 @@ def test_pictures_are_those_of_this_process(remote):
 def test_an_error_has_its_type_and_the_traceback_of_the_other_process(remote):
     with pytest.raises(KeyError, match="lost") as caught:
         remote.env_method("fail", KeyError("lost"), indices=0)
-    assert re.search(r"test_remote_vec_env.py.*in fail", str(caught.value.__cause__))
+    assert "in fail" in str(caught.value.__cause__)
     assert remote.get_attr("length") == [3, 4]  # it goes on
 
 
-def test_errors_and_results_that_cannot_be_sent_are_told_of(remote):
+def test_errors_that_cannot_be_sent_are_told_of(remote):
     remote.reset()
-    for call in (
-        lambda: remote.step(np.array([0, 1])),
-        lambda: remote.env_method("raise_unsendable"),
-        lambda: remote.env_method("unsendable"),
-        lambda: remote.env_method("unreadable"),
-    ):
-        with pytest.raises(Exception, match=r"no such way|with a function|lambda|missing 1 required"):
-            call()
+    with pytest.raises(RuntimeError, match="no such way"):
+        remote.step(np.array([0, 1]))
+    with pytest.raises(RuntimeError, match="with a function"):
+        remote.env_method("raise_unsendable")
+    assert remote.get_attr("length") == [3, 4]
+
+
+@pytest.mark.parametrize("method", ["unsendable", "unreadable"])
+def test_a_result_that_cannot_be_sent_is_an_error_and_the_process_goes_on(remote, method):
+    """What the error says is pickle's."""
+    with pytest.raises((pickle.PicklingError, AttributeError, TypeError)):
+        remote.env_method(method)
     assert remote.get_attr("length") == [3, 4]
 
 
 def test_an_error_while_environments_are_made_ends_the_process():
+    """The cause names the function; where its source is, only the library knows that sent it to the process."""
+
+    def make():
+        raise ZeroDivisionError("no world today")
+
     before = multiprocessing.active_children()
-    with pytest.raises(ZeroDivisionError) as caught:
-        RemoteVecEnv(lambda: 1 // 0)
-    assert "1 // 0" in str(caught.value.__cause__)
+    with pytest.raises(ZeroDivisionError, match="no world today") as caught:
+        RemoteVecEnv(make)
+    assert "in make" in str(caught.value.__cause__)
     assert multiprocessing.active_children() == before
 
 
@@ -325,9 +334,14 @@ def run_script(folder, rest="", top=""):
     return subprocess.run(arguments, capture_output=True, text=True, timeout=300, start_new_session=True)
 
 
+def complaints(script):
+    """What Python says of errors and of what was left behind; a warning of a library is none of it."""
+    return re.findall("Traceback|Exception ignored|Fatal|leaked", script.stderr)
+
+
 def test_a_script_may_end_without_closing(tmp_path):
     script = run_script(tmp_path)
-    assert (script.returncode, script.stderr) == (0, "")
+    assert script.returncode == 0 and not complaints(script), script.stderr
 
 
 def test_ctrl_c_reaches_all_processes_and_ends_none_by_itself(tmp_path):
@@ -341,7 +355,7 @@ def test_ctrl_c_reaches_all_processes_and_ends_none_by_itself(tmp_path):
     """
     # Tests that run in the background of a shell inherit that SIGINT is ignored.
     script = run_script(tmp_path, interrupted, "signal.signal(signal.SIGINT, signal.default_int_handler)")
-    assert (script.returncode, script.stdout, script.stderr) == (0, "(1, 4)\n", "")
+    assert (script.returncode, script.stdout) == (0, "(1, 4)\n") and not complaints(script), script.stderr
 
 
 @pytest.mark.skipif(START_METHOD != "forkserver", reason="nothing is imported before a process starts")

@@ -1,72 +1,18 @@
-"""What all grid suites share: cells, moves, one agent per sub-environment, its observation and its picture."""
+"""What the suites with a fixed map for each task share: one agent per sub-environment, its observation, its goal."""
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
+from typing_extensions import override
 
-from sb3_distral.errors import UsageError
 from sb3_distral.tasks.adapters import SingleTaskEnv
 from sb3_distral.tasks.batched import Array, BatchedTasks
-
-#: Change of (row, column) by the moves up, down, left and right.
-MOVES = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]])
-
-#: Width and height of a drawn cell in pixels.
-CELL_PIXELS = 24
-
-WALL_COLOUR, FLOOR_COLOUR, GOAL_COLOUR, AGENT_COLOUR = (45, 50, 60), (240, 238, 230), (70, 170, 90), (215, 70, 50)
-
-
-def free_cells(walls: Array) -> Array:
-    """
-    List the cells that are not walls, row by row; a cell's place in this list is its index.
-
-    :param walls: ``bool``, shape ``(height, width)``
-    :return: (row, column) of each free cell, ``int64``, shape ``(n_cells, 2)``
-    """
-    return np.argwhere(~walls)
-
-
-def next_cells(walls: Array, moves: Array) -> Array:
-    """
-    Tabulate the deterministic moves; a move into a wall leaves the agent where it is.
-
-    :param walls: ``bool``, shape ``(height, width)``, with walls all along the border
-    :param moves: change of (row, column) by each action, shape ``(n_actions, 2)``
-    :return: index of the next free cell by cell and action, ``int64``, shape ``(n_cells, n_actions)``
-    """
-    cells = free_cells(walls)
-    index = np.full(walls.shape, -1)
-    index[tuple(cells.T)] = np.arange(len(cells))
-    rows, columns = np.moveaxis(cells[:, None] + moves, -1, 0)
-    targets = index[rows, columns]
-    return np.where(targets < 0, np.arange(len(cells))[:, None], targets)
-
-
-def draw_grid(walls: Array, position: Array, goal: Array) -> npt.NDArray[np.uint8]:
-    """
-    Draw a grid: dark walls, light floor, a green goal and the agent as a red disc.
-
-    :param walls: ``bool``, shape ``(height, width)``
-    :param position: (row, column) of the agent
-    :param goal: (row, column) of the goal
-    :return: ``uint8``, shape ``(CELL_PIXELS * height, CELL_PIXELS * width, 3)``
-    """
-    colours = np.where(walls[..., None], WALL_COLOUR, FLOOR_COLOUR).astype(np.uint8)
-    colours[tuple(goal)] = GOAL_COLOUR
-    picture = colours.repeat(CELL_PIXELS, axis=0).repeat(CELL_PIXELS, axis=1)
-    # Faint lines let a person count the cells of an open room.
-    for lines in (picture[::CELL_PIXELS], picture[:, ::CELL_PIXELS]):
-        lines[...] = lines * 0.9
-    offsets = np.arange(CELL_PIXELS) - (CELL_PIXELS - 1) / 2
-    disc = offsets[:, None] ** 2 + offsets**2 <= (0.36 * CELL_PIXELS) ** 2
-    top, left = np.asarray(position) * CELL_PIXELS
-    picture[top : top + CELL_PIXELS, left : left + CELL_PIXELS][disc] = AGENT_COLOUR
-    return picture
+from sb3_distral.tasks.grids.cells import free_cells, next_cells
+from sb3_distral.tasks.grids.pictures import draw_grid
 
 
 class Layout(NamedTuple):
@@ -90,7 +36,7 @@ class GridTasks(BatchedTasks):
 
     The observation is a fixed feature vector of the cell, then the previous action (one-hot, zeros at the start of
     an episode) and the previous reward (0 at the start). Every episode starts at a uniformly drawn cell that is not
-    the goal.
+    the goal. Pictures: see :func:`draw_grid`.
 
     :param tasks: task of each sub-environment, shape ``(n_envs,)``
     :param make_layout: gives the layout of a task; all have the same shapes and the same number of free cells
@@ -148,8 +94,8 @@ class GridTasks(BatchedTasks):
         return goals
 
     @property
+    @override
     def fingerprint(self) -> str:
-        """Digest of walls, goals and the task of each sub-environment."""
         arrays = (self._walls, self._goal_cell, self._layout)
         return sha256(type(self).__name__.encode() + b"".join(array.tobytes() for array in arrays)).hexdigest()
 
@@ -160,6 +106,7 @@ class GridTasks(BatchedTasks):
             start = self.generators[row].integers(n_starts)
             self.cell[row] = start + (start >= self._goal_cell[row])
 
+    @override
     def _begin_episode(self, rows: Array) -> None:
         self._place(rows)
         self.previous_action[rows] = -1
@@ -172,6 +119,7 @@ class GridTasks(BatchedTasks):
         reached: Array = self.cell == self._goal_cell
         return reached
 
+    @override
     def _observe(self, rows: Array | slice) -> Array:
         parts = (
             self._features[self._layout[rows], self.cell[rows]],
@@ -180,13 +128,8 @@ class GridTasks(BatchedTasks):
         )
         return np.concatenate(parts, axis=1)
 
+    @override
     def render(self, row: int) -> npt.NDArray[np.uint8]:
-        """
-        Draw one sub-environment, see :func:`draw_grid`.
-
-        :param row: index of the sub-environment
-        :return: RGB picture, ``uint8``, shape ``(height, width, 3)``
-        """
         return draw_grid(self._walls[self._layout[row]], self.position[row], self.goal[row])
 
 
@@ -214,15 +157,3 @@ class GridEnv(SingleTaskEnv):
 def _as_pair(cell: Array) -> tuple[int, int]:
     row, column = (int(value) for value in cell)
     return row, column
-
-
-def check_seed(name: str, seed: Any) -> None:
-    """
-    Refuse a seed that is no seed.
-
-    :param name: the argument's name
-    :param seed: its value
-    :raises ValueError: if it is not an integer >= 0
-    """
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise UsageError(f"{name} is {seed!r}, expected an integer >= 0; pass for example {name}=1.")

@@ -7,52 +7,17 @@ A small stand-in for the 3D mazes of the Distral paper (Section 4.2), where seco
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
+from typing_extensions import override
 
 from sb3_distral.errors import UsageError
 from sb3_distral.tasks.batched import Array
-from sb3_distral.tasks.grids.carving import join_rooms
-from sb3_distral.tasks.grids.grids import MOVES, GridEnv, GridTasks, Layout, check_seed, free_cells
-
-#: Part of the walls between two corridors that is opened after the depth-first search, so that there are loops.
-EXTRA_OPENINGS = 0.08
+from sb3_distral.tasks.checks import check_seed
+from sb3_distral.tasks.grids.carving import carve_maze
+from sb3_distral.tasks.grids.cells import MOVES, free_cells
+from sb3_distral.tasks.grids.layouts import GridEnv, GridTasks, Layout
 
 #: Width and height of the agent's view in cells.
 VIEW = 5
-
-
-def carve_maze(size: int, generator: np.random.Generator, openings: float = EXTRA_OPENINGS) -> npt.NDArray[np.bool_]:
-    """
-    Make a maze by a randomised depth-first search, then open some of the remaining inner walls.
-
-    :param size: width and height in cells, border included, odd
-    :param generator: source of all random choices
-    :param openings: part of the inner walls between two corridors to open, from 0 to 1
-    :return: walls, ``bool``, shape ``(size, size)``; every free cell can be reached from every other
-    """
-    walls = np.ones((size, size), dtype=np.bool_)
-    # Rooms lie on the odd coordinates, two cells apart; the cell between is the wall to open.
-    walls[1::2, 1::2] = False
-    neighbours: dict[int, list[int]] = {}
-    for room in np.argwhere(~walls):
-        beside = room + 2 * MOVES
-        inside = ((beside > 0) & (beside < size)).all(axis=1)
-        neighbours[int(room @ [size, 1])] = (beside[inside] @ [size, 1]).tolist()
-    joined = join_rooms(neighbours, min(neighbours), lambda n_targets: int(generator.integers(n_targets)))
-    walls.ravel()[[(room + other) // 2 for room, other in joined]] = False
-    return _open_extra(walls, generator, openings)
-
-
-def _open_extra(walls: npt.NDArray[np.bool_], generator: np.random.Generator, openings: float) -> npt.NDArray[np.bool_]:
-    rows, columns = np.indices(walls.shape)
-    # One odd and one even coordinate: between two corridors. On the border there is nothing behind the wall.
-    between = walls & ((rows + columns) % 2 == 1)
-    between[[0, -1], :] = between[:, [0, -1]] = False
-    candidates = np.argwhere(between)
-    chosen = generator.permutation(candidates)[: round(openings * len(candidates))]
-    opened = walls.copy()
-    opened[tuple(chosen.T)] = False
-    return opened
 
 
 def make_maze(task: int, size: int = 13, maze_seed: int = 0) -> Layout:
@@ -112,6 +77,7 @@ class GridMazes(GridTasks):
         check_seed("maze_seed", maze_seed)
         super().__init__(tasks, lambda task: make_maze(task, size, maze_seed), MOVES, lowest_reward=0.0)
 
+    @override
     def _advance(self, actions: Array) -> tuple[Array, Array]:
         reached = self._move(actions)
         self._place(np.flatnonzero(reached))

@@ -1,0 +1,117 @@
+"""From tasks to vectorised environments of their sub-environments, still on plain observations."""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from sb3_distral.envs.concat_vec_env import ConcatVecEnv
+from sb3_distral.envs.makers import env_makers
+from sb3_distral.envs.names import Task, check_distinct
+from sb3_distral.envs.remote_vec_env import RemoteVecEnv
+from sb3_distral.errors import UsageError
+
+Makers = Mapping[str, list[Callable[[], gym.Env[Any, Any]]]]
+
+
+def given_vec_envs(named: Mapping[str, Task], n_envs_per_task: int) -> list[VecEnv]:
+    """
+    Check VecEnvs that are tasks.
+
+    :param named: VecEnvs by name
+    :param n_envs_per_task: Must be 1: a VecEnv says itself how many it holds
+    :return: The VecEnvs
+    :raises UsageError: If a task is no VecEnv, or their number was asked to be another
+    """
+    others = [name for name, task in named.items() if not isinstance(task, VecEnv)]
+    if others:
+        raise UsageError(f"Tasks {others} are no VecEnvs but the others are. Pass all tasks in one form.")
+    if n_envs_per_task != 1:
+        raise UsageError(
+            f"n_envs_per_task={n_envs_per_task} was given with VecEnvs, which hold as many sub-environments as they "
+            "were made with. Leave n_envs_per_task out, or pass ids or callables."
+        )
+    return list(named.values())  # type: ignore[arg-type]
+
+
+def make_vec_env(
+    named: Mapping[str, Task], n_envs_per_task: int, vec_env_cls: type[VecEnv], vec_env_kwargs: dict[str, Any]
+) -> VecEnv:
+    """
+    Make the sub-environments of all tasks.
+
+    :param named: Ids, callables or environments by name
+    :param n_envs_per_task: Sub-environments of each task
+    :param vec_env_cls: As :func:`make_task_vec_env`
+    :param vec_env_kwargs: Its arguments
+    :return: All of them, those of a task side by side
+    :raises UsageError: If a task is none, or an environment would have to be in two places at once
+    """
+    makers = {name: env_makers(name, task, n_envs_per_task) for name, task in named.items()}
+    if issubclass(vec_env_cls, DummyVecEnv):
+        return make_in_this_process(makers, vec_env_cls, vec_env_kwargs)
+    if issubclass(vec_env_cls, RemoteVecEnv):
+        return make_remotely(makers, vec_env_cls, vec_env_kwargs)
+    # Ids can be drawn, callables may not be; Stable-Baselines3 refuses both in one.
+    if len({isinstance(task, str) for task in named.values()}) > 1:
+        return ConcatVecEnv([vec_env_cls(own, **vec_env_kwargs) for own in makers.values()])  # type: ignore[arg-type]
+    return vec_env_cls([maker for own in makers.values() for maker in own], **vec_env_kwargs)  # type: ignore[arg-type]
+
+
+def make_in_this_process(makers: Makers, vec_env_cls: type[DummyVecEnv], vec_env_kwargs: dict[str, Any]) -> VecEnv:
+    """
+    Make the sub-environments of all tasks in this process.
+
+    :param makers: Makers of the sub-environments of each task
+    :param vec_env_cls: ``DummyVecEnv``, or one derived from it
+    :param vec_env_kwargs: Its arguments
+    :return: One of that class, or one for each task where these differ: its buffers are of its first environment's kind
+    :raises UsageError: If an environment is in two tasks
+    """
+    with ExitStack() as made:
+        envs: dict[str, list[gym.Env[Any, Any]]] = {name: [] for name in makers}
+        for name, own_makers in makers.items():
+            for maker in own_makers:
+                envs[name].append(maker())
+                made.callback(envs[name][-1].close)
+        check_distinct(envs)
+        together = [env for own in envs.values() for env in own]
+        kinds = [(env.observation_space, env.action_space, env.get_wrapper_attr("render_mode")) for env in together]
+        groups = [together] if all(kind == kinds[0] for kind in kinds) else list(envs.values())
+        venvs = [vec_env_cls([partial(already_made, env) for env in own], **vec_env_kwargs) for own in groups]
+        made.pop_all()
+    return venvs[0] if len(venvs) == 1 else ConcatVecEnv(venvs)
+
+
+def already_made(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    """
+    Stand for a function that makes an environment.
+
+    :param env: An environment
+    :return: The same
+    """
+    return env
+
+
+def make_remotely(makers: Makers, vec_env_cls: type[RemoteVecEnv], vec_env_kwargs: dict[str, Any]) -> VecEnv:
+    """
+    Make the sub-environments of each task in a process of its own.
+
+    :param makers: Makers of the sub-environments of each task
+    :param vec_env_cls: ``RemoteVecEnv``, or one derived from it
+    :param vec_env_kwargs: Its arguments
+    :return: All of them
+    """
+    with ExitStack() as started:
+        venvs = []
+        # A process can take seconds to make its environments, so all do so at the same time.
+        for own in makers.values():
+            venvs.append(vec_env_cls(partial(DummyVecEnv, own), wait=False, **vec_env_kwargs))
+            started.callback(venvs[-1].close)
+        for venv in venvs:
+            venv.wait_until_made()
+        started.pop_all()
+    return ConcatVecEnv(venvs)
