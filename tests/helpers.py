@@ -95,10 +95,10 @@ def table_tasks(n_tasks: int = 3, **arguments: Any) -> dict[str, Callable[[], Ta
     return {f"table-{task}": table_task(task, **arguments) for task in range(n_tasks)}
 
 
-def distral(tasks: Any, randomized: bool = True, **arguments: Any) -> DistralA2C:
+def distral(tasks: Any, randomized: bool = True, algorithm: Any = DistralA2C, **arguments: Any) -> Any:
     """A small model; its weights are far from the nearly uniform policies that initial weights give."""
     defaults = {"policy_kwargs": {"net_arch": [8]}, "seed": 0, "device": "cpu", "n_steps": 6}
-    model = DistralA2C(tasks, **(defaults | arguments))
+    model = algorithm(tasks, **(defaults | arguments))
     if randomized:
         randomize(model.policy)
     return model

@@ -54,7 +54,8 @@ def parse_env_and_policy(env: Any, policy: Any, aliases: PolicyAliases) -> tuple
     :return: The environment and the policy
     :raises UsageError: If there is no environment among them
     """
-    if is_policy(env, aliases):
+    # A string beside tasks is meant as a policy, be it of another algorithm or misspelt.
+    if is_policy(env, aliases) or (isinstance(env, str) and not isinstance(policy, (str, type))):
         env, policy = policy, env
     if env is None or is_policy(env, aliases):
         raise UsageError(

@@ -1,12 +1,15 @@
 """Saves from which a training goes on as if it had never stopped."""
 
 import io
+import json
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch as th
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.save_util import open_path
 from typing_extensions import override
 
 from sb3_distral.algorithms.checkpoint import env_state, random_state, set_env_state, set_random_state
@@ -62,13 +65,10 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         **kwargs: Any,
     ) -> SelfResumable:
         know_former_names()
-        if env is not None and not has_tasks(env) and holds_vec_envs(env):
-            env = make_task_vec_env(env)
-        made = env if has_tasks(env) else None
-        model = super().load(path, made, device, custom_objects, print_system_info, True, **kwargs)
-        if env is not None and made is None:
-            # How many sub-environments a task has is known only now.
-            model.set_env(env)
+        if env is not None and not has_tasks(env):
+            n_envs = kwargs.get("n_envs_per_task") or saved_n_envs_per_task(path)
+            env = make_task_vec_env(env, 1 if holds_vec_envs(env) else n_envs)
+        model = super().load(path, env, device, custom_objects, print_system_info, True, **kwargs)
         if env is not None and model._resume_state is not None:
             model._restore(model._resume_state, force_reset)
         model._resume_state = None
@@ -95,3 +95,20 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         assert self.env is not None
         self.env.last_observations, self.env.last_dones = state["observations"], state["dones"]
         self._last_obs, self._last_episode_starts = state["observations"], state["dones"]
+
+
+def saved_n_envs_per_task(path: str | Path | io.BufferedIOBase) -> int:
+    """
+    Read how many sub-environments each task of a saved model had, before anything else is loaded.
+
+    :param path: File
+    :return: The number
+    """
+    file: Any = open_path(path, "r", suffix="zip")
+    with zipfile.ZipFile(file) as archive:
+        n_envs = int(json.loads(archive.read("data"))["n_envs_per_task"])
+    if isinstance(path, io.BufferedIOBase):
+        path.seek(0)
+    else:
+        file.close()
+    return n_envs

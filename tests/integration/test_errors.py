@@ -63,16 +63,16 @@ class BoxToy(Toy):
 
 
 @pytest.mark.parametrize(
-    "space", [spaces.Box(-1, 1, (2,)), spaces.MultiDiscrete([2, 3]), spaces.MultiBinary(2)], ids=lambda s: str(s)
+    "space", [spaces.Dict(a=spaces.Discrete(2)), spaces.MultiBinary([2, 2]), spaces.MultiDiscrete([[2, 2]])], ids=str
 )
-def test_actions_that_are_not_discrete_are_refused(space):
-    class Continuous(Toy):
+def test_actions_without_a_family_are_refused(space):
+    class Own(Toy):
         def __init__(self):
             super().__init__()
             self.action_space = space
 
-    with raises("action space", str(space), "Discrete actions only", "Wrap the environments"):
-        DistralA2C([Continuous, Continuous])
+    with raises("action space", str(space), "Box and Discrete actions", "Wrap the environments"):
+        DistralA2C([Own, Own])
 
 
 # Tasks
@@ -250,7 +250,7 @@ def test_another_rollout_buffer_is_refused():
 
 @pytest.mark.parametrize("name", ["architecture", "distilled_weight"])
 def test_policy_kwargs_that_the_algorithm_owns_are_refused(name):
-    with raises(f"policy_kwargs holds ['{name}']", "Give them to DistralA2C itself"):
+    with raises(f"policy_kwargs holds ['{name}']", "Give them to the algorithm itself"):
         DistralA2C(TASKS, policy_kwargs={name: None})
 
 

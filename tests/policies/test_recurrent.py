@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 import torch as th
 from helpers import table_tasks
+from recurrent_helpers import HIDDEN_SIZE, recurrent
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from sb3_distral import DistralA2C, RecurrentDistralA2C, make_task_vec_env
-from sb3_distral.algorithms.recurrent import RecurrentDistralPolicy
-from sb3_distral.policies.feedforward import DistralPolicy
-
-from .models import HIDDEN_SIZE, recurrent
+from sb3_distral.policies import DistralPolicy, RecurrentDistralPolicy
 
 ARCHITECTURES = {
     "two_columns": {},
@@ -104,7 +102,7 @@ def test_policies_are_saved_and_loaded_alone(model, tmp_path):
 
 
 def test_names_of_the_other_algorithms_policies_are_refused():
-    with pytest.raises(ValueError, match=r"'MlpPolicy' is unknown.*MlpLstmPolicy.*DistralA2C"):
+    with pytest.raises(ValueError, match=r"'MlpPolicy' is unknown.*MlpLstmPolicy.*recurrent algorithms"):
         RecurrentDistralA2C("MlpPolicy", table_tasks())
 
 

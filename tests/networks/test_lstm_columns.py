@@ -5,6 +5,7 @@ import pytest
 import torch as th
 from gymnasium import spaces
 from helpers import N_ACTIONS, copied_parameters, randomize
+from recurrent_helpers import HIDDEN_SIZE, lstm_written_out, random_state
 
 from sb3_distral.networks.lstm import (
     CombinedFeatures,
@@ -17,14 +18,13 @@ from sb3_distral.networks.lstm import (
 from sb3_distral.networks.lstm_columns import RecurrentTaskColumns
 from sb3_distral.networks.memory import Memory
 
-from .models import HIDDEN_SIZE, lstm_written_out, random_state
-
 SPACE, ACTIONS = spaces.Box(-1.0, 1.0, (4,)), spaces.Discrete(N_ACTIONS)
+CONTINUOUS = spaces.Box(-1.0, 1.0, (2,))
 IMAGES = spaces.Box(0, 255, (3, 84, 84), np.uint8)
 
 
-def column(space=SPACE, kind=LstmColumn, seed=0, **arguments):
-    own = kind(space, ACTIONS, lambda _: 1e-3, lstm_hidden_size=HIDDEN_SIZE, **arguments)
+def column(actions=ACTIONS, seed=0, **arguments):
+    own = LstmColumn(SPACE, actions, lambda _: 1e-3, lstm_hidden_size=HIDDEN_SIZE, **arguments)
     randomize(own, seed=seed)
     return own
 
@@ -43,7 +43,16 @@ TASKS_OF_SEQUENCES = {
 
 
 @pytest.mark.parametrize(
-    "arguments", [{}, {"n_lstm_layers": 2}, {"net_arch": [6]}, {"net_arch": {"pi": [4], "vf": []}}]
+    "arguments",
+    [
+        {},
+        {"n_lstm_layers": 2},
+        {"net_arch": [6]},
+        {"net_arch": {"pi": [4], "vf": []}},
+        {"actions": CONTINUOUS},
+        {"actions": CONTINUOUS, "state_dependent_std": True},
+    ],
+    ids=" ".join,
 )
 @pytest.mark.parametrize("sequences", TASKS_OF_SEQUENCES.values(), ids=TASKS_OF_SEQUENCES)
 @pytest.mark.parametrize("n_steps", [1, 4])
@@ -56,21 +65,21 @@ def test_columns_together_equal_separate_ones(n_steps, sequences, arguments):
     starts = (th.rand(n_sequences * n_steps) < 0.3).float()
     memory = Memory((state[0][:0], state[1][:0]), state, starts)
     tasks = th.tensor(sequences).repeat_interleave(n_steps)
-    logits, values = together.run(rows, tasks, memory)
-    log_policy = th.log_softmax(logits, dim=1)
+    outputs, values = together.run(rows, tasks, memory)
     for index, task in enumerate(sequences):
         own = slice(index * n_steps, (index + 1) * n_steps)
         own_state = (state[0][:, [index]], state[1][:, [index]])
         expected, expected_values, after = evaluate_column(separate[task], rows[own], own_state, starts[own])
-        th.testing.assert_close(log_policy[own], expected)
+        th.testing.assert_close(outputs[own], expected)
         th.testing.assert_close(values[own], expected_values)
         th.testing.assert_close(memory.task[0][:, [index]], after[0])
         th.testing.assert_close(memory.task[1][:, [index]], after[1])
 
 
-def test_parameters_come_back_out_of_the_stack():
-    separate = columns(n_lstm_layers=2, net_arch=[6])
-    together, copy = RecurrentTaskColumns(separate), column(seed=9, n_lstm_layers=2, net_arch=[6])
+@pytest.mark.parametrize("arguments", [{"n_lstm_layers": 2, "net_arch": [6]}, {"actions": CONTINUOUS}], ids=" ".join)
+def test_parameters_come_back_out_of_the_stack(arguments):
+    separate = columns(**arguments)
+    together, copy = RecurrentTaskColumns(separate), column(seed=9, **arguments)
     together.copy_column(1, copy)
     expected = copied_parameters(separate[1])
     for name, parameter in copied_parameters(copy).items():
@@ -101,8 +110,8 @@ def test_a_column_reads_policy_and_value_linearly_from_one_lstm():
     rows, state = th.randn(6, 4), random_state(1, 1)
     starts = th.tensor([0.0, 0, 0, 1, 0, 0])
     hidden, _ = lstm_written_out(own.lstm_actor, rows, (state[0][:, 0], state[1][:, 0]), starts)
-    log_policy, values, _ = evaluate_column(own, rows, state, starts)
-    th.testing.assert_close(log_policy, th.log_softmax(own.action_net(hidden), dim=1))
+    outputs, values, _ = evaluate_column(own, rows, state, starts)
+    th.testing.assert_close(outputs, own.action_net(hidden))
     th.testing.assert_close(values, own.value_net(hidden))
 
 

@@ -2,11 +2,10 @@
 
 import pytest
 import torch as th
+from recurrent_helpers import lstm_written_out, random_state
 from torch import nn
 
 from sb3_distral.networks.memory import Memory, run_episodes
-
-from .models import lstm_written_out, random_state
 
 N_STEPS, N_FEATURES, HIDDEN_SIZE = 7, 3, 5
 STARTS = {

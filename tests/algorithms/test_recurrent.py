@@ -12,6 +12,7 @@ from helpers import (
     table_task,
     table_tasks,
 )
+from recurrent_helpers import HIDDEN_SIZE, CueTask, cue_tasks, recurrent
 from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -21,8 +22,6 @@ import sb3_distral.tasks
 from sb3_distral import DistilledPriorReward, DistralA2C, RecurrentDistralA2C, make_task_vec_env
 from sb3_distral.networks.lstm import LstmColumn, evaluate_column
 
-from .models import HIDDEN_SIZE, CueTask, cue_tasks, recurrent
-
 NO_COSTS = {"beta": float("inf"), "architecture": "one_column"}
 COSTS = {"alpha": 0.6, "beta": 4.0}
 
@@ -31,7 +30,8 @@ class PlainColumn(LstmColumn):
     """A column that sb3-contrib's loss trains through: its own cuts the gradient of the value off."""
 
     def evaluate_actions(self, obs, actions, lstm_states, episode_starts):
-        log_policy, values, _ = evaluate_column(self, obs, lstm_states.pi, episode_starts)
+        outputs, values, _ = evaluate_column(self, obs, lstm_states.pi, episode_starts)
+        log_policy = th.log_softmax(outputs, dim=1)
         log_prob = log_policy.gather(1, actions.unsqueeze(1)).squeeze(1)
         return values, log_prob, -(log_policy.exp() * log_policy).sum(dim=1)
 
@@ -74,25 +74,31 @@ def test_one_task_without_costs_is_plain_actor_critic(time_limit, monkeypatch):
 
 
 @pytest.mark.parametrize("architecture", ["two_columns", "one_column"])
-def test_a_roll_out_as_sequences_is_the_roll_out_step_by_step(architecture):
-    """log π of the steps that chose the actions, against that of the whole sequences which the update takes."""
+def test_a_roll_out_as_sequences_is_the_roll_out_step_by_step(architecture, monkeypatch):
+    """The policies of the steps that chose the actions, against those of the whole sequences which the update takes."""
     model = recurrent(table_tasks(time_limit=4), n_envs_per_task=2, architecture=architecture, n_steps=11, **COSTS)
+    evaluate, steps = model.policy.evaluate, []
+
+    def evaluate_and_keep(*args, **kwargs):
+        steps.append(evaluate(*args, **kwargs))
+        return steps[-1]
+
+    monkeypatch.setattr(model.policy, "evaluate", evaluate_and_keep)
     callback = prepare(model)
     for _ in range(2):
         # The second begins amid episodes, from states that are not zero.
+        steps.clear()
         roll_out(model, callback)
-        steps = model._distillation.steps
+        assert len(steps) == 11
         with th.no_grad():
-            again = model._distillation.distilled_log_policy
-            assert again is not None
-            expected = th.stack([step.distilled_log_policy for step in steps], dim=1).flatten(0, 1)
-            th.testing.assert_close(again, expected, rtol=1e-4, atol=1e-5)
             data = next(model.rollout_buffer.get())
-            values, log_prob, _ = model.policy.evaluate_actions(
-                data.observations, data.actions.long().flatten(), None, model.rollout_memory()
-            )
+            again = evaluate(data.observations, model.rollout_memory(), distilled=True)
+        for name in ("task_parameters", "distilled_parameters", "values"):
+            expected = th.stack([getattr(step, name) for step in steps], dim=1).flatten(0, 1)
+            th.testing.assert_close(getattr(again, name), expected, rtol=1e-4, atol=1e-5)
+        log_prob = model.policy.family.log_prob(again.task_parameters, data.actions)
         th.testing.assert_close(log_prob, data.old_log_prob, rtol=1e-4, atol=1e-5)
-        th.testing.assert_close(values.flatten(), data.old_values, rtol=1e-4, atol=1e-5)
+        th.testing.assert_close(again.values.flatten(), data.old_values, rtol=1e-4, atol=1e-5)
     assert model.rollout_memory().distilled[0].abs().sum() > 0
 
 
@@ -111,7 +117,7 @@ def test_gradients_run_back_over_the_whole_roll_out():
     model = recurrent([CueTask], n_steps=4, **COSTS)
     roll_out(model)
     observations = th.tensor(model.rollout_buffer.observations["obs"][:, 0], requires_grad=True)
-    model.policy.distilled_log_policy(observations, model.rollout_memory())[-1, 0].backward()
+    model.policy.evaluate_distilled(observations, model.rollout_memory())[0][-1, 0].backward()
     assert observations.grad is not None
     assert (observations.grad.abs().sum(dim=1) > 0).all()
 
@@ -250,8 +256,8 @@ def test_a_recurrent_prior_remembers_the_episode_of_the_new_task():
             rewards.append(reward - info["task_reward"])
         zeros = (th.zeros(1, 1, HIDDEN_SIZE), th.zeros(1, 1, HIDDEN_SIZE))
         with th.no_grad():
-            log_policy, _, _ = evaluate_column(prior, th.tensor(np.array(observations[:4])), zeros, th.zeros(4))
-        expected = 0.25 * log_policy[range(4), [0, 1, 1, 0]]
+            outputs, _, _ = evaluate_column(prior, th.tensor(np.array(observations[:4])), zeros, th.zeros(4))
+        expected = 0.25 * th.log_softmax(outputs, dim=1)[range(4), [0, 1, 1, 0]]
         np.testing.assert_allclose(rewards, expected, rtol=1e-4)
 
 
@@ -280,10 +286,12 @@ def test_only_a_memory_solves_a_task_that_needs_one(trained):
 @pytest.mark.slow
 def test_the_mean_of_opposite_tasks_is_undecided(trained):
     """π0 has to please both tasks, whose right answers are opposite."""
-    log_policy = []
+    policies = []
     for cue in range(2):
         sequence = th.zeros(4, 3)
         sequence[0, cue] = sequence[3, 2] = 1.0
         zeros = (th.zeros(1, 1, 16), th.zeros(1, 1, 16))
-        log_policy.append(evaluate_column(trained["recurrent"].distilled_policy, sequence, zeros, th.zeros(4))[0][-1])
-    assert all(float(row.exp().max()) < 0.95 for row in log_policy)
+        with th.no_grad():
+            outputs, _, _ = evaluate_column(trained["recurrent"].distilled_policy, sequence, zeros, th.zeros(4))
+        policies.append(outputs[-1].softmax(dim=0))
+    assert all(float(row.max()) < 0.95 for row in policies)

@@ -13,11 +13,13 @@ from stable_baselines3.common.policies import ActorCriticCnnPolicy, ActorCriticP
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
-from sb3_distral.networks.columns import TaskColumns, TaskLayout
+from sb3_distral.networks.columns import N_LAYOUTS, TaskColumns
+from sb3_distral.networks.heads import Column, evaluate_column
 
 N_TASKS = 3
 VECTOR = spaces.Box(-1.0, 1.0, (5,), np.float32)
 IMAGE = spaces.Box(0, 255, (1, 36, 36), np.uint8)
+CONTINUOUS = spaces.Box(-1.0, 1.0, (2,))
 MIXED = spaces.Dict({"vector": VECTOR, "number": spaces.Discrete(4)})
 MIXED_IMAGE = spaces.Dict({"vector": VECTOR, "picture": IMAGE})
 
@@ -88,6 +90,9 @@ CASES = {
         {"activation_fn": ScaledReLU, "net_arch": [7]},
     ),
     "activation over features": (ActorCriticPolicy, VECTOR, {"activation_fn": LastAxisSoftmax, "net_arch": [7]}),
+    "continuous actions": (Column, VECTOR, {"action_space": CONTINUOUS, "log_std_init": 0.3}),
+    "standard deviations by state": (Column, VECTOR, {"action_space": CONTINUOUS, "state_dependent_std": True}),
+    "several choices": (Column, VECTOR, {"action_space": spaces.MultiDiscrete([2, 3]), "net_arch": [7]}),
     "images": (ActorCriticCnnPolicy, IMAGE, {"features_extractor_kwargs": {"features_dim": 8}}),
     "dicts": (MultiInputActorCriticPolicy, MIXED, {"net_arch": [7]}),
     "dicts with images": (
@@ -112,7 +117,8 @@ TASKS = {
 
 def make_column(case):
     column_class, space, arguments = CASES[case]
-    return column_class(space, spaces.Discrete(N_ACTIONS), lambda _: 1e-3, **arguments)
+    arguments = {"action_space": spaces.Discrete(N_ACTIONS), **arguments}
+    return column_class(space, lr_schedule=lambda _: 1e-3, **arguments)
 
 
 def make_columns(case, n_tasks=N_TASKS):
@@ -137,16 +143,18 @@ def rows_of(observations, index):
 
 
 def separate_outputs(columns, observations, tasks):
-    """Logits and values, one row and network at a time."""
-    logits, values = [], []
+    """Outputs about the policy and values, one row and network at a time."""
+    outputs, values = [], []
     for row, task in enumerate(tasks):
         own = rows_of(observations, slice(row, row + 1))
         column = columns[task]
         features = column.extract_features(own)
         actor, critic = features if isinstance(features, tuple) else (features, features)
-        logits.append(column.action_net(column.mlp_extractor.forward_actor(actor)))
+        output = column.action_net(column.mlp_extractor.forward_actor(actor))
+        log_std = getattr(column, "log_std", None)
+        outputs.append(output if log_std is None else th.cat([output, log_std.unsqueeze(0)], dim=1))
         values.append(column.value_net(column.mlp_extractor.forward_critic(critic)))
-    return th.cat(logits), th.cat(values)
+    return th.cat(outputs), th.cat(values)
 
 
 def together_outputs(together, observations, tasks):
@@ -184,13 +192,11 @@ def backward_both(case, tasks, scale=1.0):
     together = TaskColumns(deepcopy(columns))
     observations = sample(CASES[case][1], len(tasks))
     generator = th.Generator().manual_seed(1)
-    weights = scale * th.randn(len(tasks), N_ACTIONS + 1, generator=generator)
+    both = separate_outputs(columns, observations, tasks), together_outputs(together, observations, tasks)
+    weights = scale * th.randn(len(tasks), both[0][0].shape[1] + 1, generator=generator)
     weights[th.tensor(tasks) == 1] *= 100
-    for logits, values in (
-        separate_outputs(columns, observations, tasks),
-        together_outputs(together, observations, tasks),
-    ):
-        (weights * th.cat([logits.sin(), values], dim=1)).sum().backward()
+    for outputs, values in both:
+        (weights * th.cat([outputs.sin(), values], dim=1)).sum().backward()
     return columns, together
 
 
@@ -285,19 +291,6 @@ def test_rows_reach_their_own_column_whatever_their_order(tasks):
     assert_equal_outputs(together_outputs(TaskColumns(columns), observations, tasks), expected)
 
 
-@given(st.lists(st.integers(0, 4), min_size=1, max_size=12))
-def test_padding_and_back_returns_every_row_to_its_place(tasks):
-    layout = TaskLayout.of(th.tensor(tasks), 5)
-    rows = th.arange(1.0, 2 * len(tasks) + 1).view(-1, 2)
-    padded = layout.pad(layout.sort(rows))
-    assert padded.shape == (5, max(tasks.count(task) for task in range(5)), 2)
-    th.testing.assert_close(layout.unpad(padded), rows)
-    for task in range(5):
-        own = [row for of, row in zip(tasks, rows.tolist(), strict=True) if of == task]
-        assert padded[task, : len(own)].tolist() == own
-        assert not padded[task, len(own) :].any()
-
-
 def test_a_new_batch_of_the_same_size_is_laid_out_anew():
     columns = make_columns("relu")
     together = TaskColumns(columns)
@@ -340,3 +333,17 @@ def test_one_task_needs_no_special_case(case):
     observations = sample(CASES[case][1], 4)
     expected = separate_outputs(columns, observations, [0, 0, 0, 0])
     assert_equal_outputs(together_outputs(TaskColumns(columns), observations, [0, 0, 0, 0]), expected)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_column_alone_is_evaluated_as_among_others(case):
+    column = make_columns(case, 1)[0]
+    observations = sample(CASES[case][1], 3)
+    assert_equal_outputs(evaluate_column(column, observations), separate_outputs([column], observations, [0, 0, 0]))
+
+
+def test_few_layouts_are_kept():
+    together = TaskColumns(make_columns("relu"))
+    for n_rows in range(1, 2 * N_LAYOUTS):
+        together(sample(VECTOR, n_rows), th.zeros(n_rows, dtype=th.long))
+    assert list(together._layouts) == list(range(N_LAYOUTS, 2 * N_LAYOUTS))

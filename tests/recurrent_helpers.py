@@ -48,10 +48,10 @@ class CueTask(gym.Env[np.ndarray, int]):
         return self._observe(), reward, asked, False, {}
 
 
-def recurrent(tasks: Any, **arguments: Any) -> RecurrentDistralA2C:
+def recurrent(tasks: Any, algorithm: Any = RecurrentDistralA2C, **arguments: Any) -> Any:
     """A small model; its weights are far from the nearly uniform policies that initial weights give."""
     defaults = {"policy_kwargs": {"lstm_hidden_size": HIDDEN_SIZE}, "seed": 0, "device": "cpu", "n_steps": 6}
-    model = RecurrentDistralA2C(tasks, **(defaults | arguments))
+    model = algorithm(tasks, **(defaults | arguments))
     randomize(model.policy)
     return model
 
