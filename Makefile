@@ -9,7 +9,7 @@ TORCH := 2.13.0
 # Finds a version for every package. They are used as constraints, so that nothing is installed which nobody requires.
 RESOLVE = echo 'torch==$(TORCH)' | UV_PYTHON_DOWNLOADS=never $(UV) pip compile pyproject.toml - --extra dev --upgrade \
 	--quiet --no-annotate --no-emit-index-url --custom-compile-command 'make lock'
-# The build backend comes first and is constrained too. Errors are printed, pip's warnings are not.
+# Build backends come first and are constrained too. Errors are printed, pip's warnings are not.
 PIP = -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -28,7 +28,7 @@ install: $(INSTALLED)  ## Make .venv and install the package with everything the
 $(INSTALLED): pyproject.toml constraints.txt
 	@python3 -c 'import sys; sys.exit("Python 3.10 or newer is needed." if sys.version_info < (3, 10) else 0)'
 	test -x $(PYTHON) || python3 -m venv $(VENV)
-	$(PYTHON) $(PIP) -c constraints.txt hatchling editables
+	$(PYTHON) $(PIP) -c constraints.txt hatchling editables setuptools
 	$(PYTHON) $(PIP) -c constraints.txt --no-build-isolation -e '.[dev]'
 	touch $@
 
@@ -58,7 +58,7 @@ test-newest: RESOLUTION = highest  ## Run all tests with the newest versions tha
 test-lowest test-newest: test-%: $(UV)
 	test -x .venv-$*/bin/python || python3 -m venv .venv-$*
 	$(RESOLVE) --python .venv-$*/bin/python --resolution $(RESOLUTION) --output-file .venv-$*/constraints.txt
-	.venv-$*/bin/python $(PIP) -c .venv-$*/constraints.txt hatchling editables
+	.venv-$*/bin/python $(PIP) -c .venv-$*/constraints.txt hatchling editables setuptools
 	.venv-$*/bin/python $(PIP) -c .venv-$*/constraints.txt --no-build-isolation -e '.[dev]'
 	.venv-$*/bin/python -m pytest -n 2 --dist loadfile
 

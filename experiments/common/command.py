@@ -116,16 +116,3 @@ def main(options: type[StudyOptions], draw: Draw, args: Sequence[str] | None = N
     except KeyboardInterrupt as error:
         print(f"\n{options.program}: interrupted. The same command goes on where it stopped.", file=sys.stderr)
         raise SystemExit(130) from error
-
-
-def check_at_least(minimum: int, **values: int | None) -> None:
-    """
-    Check options.
-
-    :param minimum: Smallest allowed value
-    :param values: Values of options; ``None``: not given
-    :raises UsageError: If one is smaller
-    """
-    for name, value in values.items():
-        if value is not None and value < minimum:
-            raise UsageError(f"--{name.replace('_', '-')} is {value}, expected at least {minimum}.")

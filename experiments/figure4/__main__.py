@@ -7,12 +7,13 @@ from typing import Annotated, ClassVar, Literal
 import tyro
 from typing_extensions import override
 
-from experiments.common.command import Algorithm, StudyOptions, check_at_least, main
+from experiments.common.command import Algorithm, StudyOptions, main
 from experiments.common.runner import Work
 from experiments.figure4.figures import draw_study
 from experiments.figure4.study import FIGURE_4, Run, Study
 from experiments.figure4.training import train_run
 from sb3_distral import ALGORITHMS
+from sb3_distral.runs.choice import check_at_least
 
 
 @dataclass(kw_only=True)
@@ -43,9 +44,9 @@ class Figure4(StudyOptions):
     @property
     @override
     def study(self) -> Study:
-        check_at_least(1, n_seeds=self.n_seeds, n_jobs=self.n_jobs, timesteps=self.timesteps)
         study = FIGURE_4[self.suite]
-        timesteps = self.timesteps or study.timesteps
+        timesteps = study.timesteps if self.timesteps is None else self.timesteps
+        check_at_least(1, n_seeds=self.n_seeds, n_jobs=self.n_jobs, timesteps=timesteps)
         return replace(study, algorithms=self.algorithms, seeds=tuple(range(self.n_seeds)), timesteps=timesteps)
 
     @property

@@ -7,11 +7,12 @@ from typing import Annotated, ClassVar
 import tyro
 from typing_extensions import override
 
-from experiments.common.command import Algorithm, StudyOptions, check_at_least, main
+from experiments.common.command import Algorithm, StudyOptions, main
 from experiments.common.runner import Work
 from experiments.mazes.page import draw_study
 from experiments.mazes.study import Run, Study
 from experiments.mazes.training import MazeWork
+from sb3_distral.runs.choice import check_at_least
 
 
 @dataclass(kw_only=True)

@@ -16,7 +16,7 @@ from experiments.mazes.log import EvaluationLog, read_log
 from experiments.mazes.study import RANDOM, Run
 from sb3_distral import ALGORITHMS, TaskEvalCallback, evaluate_tasks
 from sb3_distral.algorithms.evaluation import EVALUATION_SEED
-from sb3_distral.runs import DISTILLED_POLICY, TASK_POLICY, TaskChoice, Training, evaluate, load_model
+from sb3_distral.runs import DISTILLED_POLICY, TASK_POLICY, Returns, TaskChoice, Training, evaluate, load_model
 
 #: Arguments of the suite: the mazes of the training, and mazes that no algorithm has trained on.
 MAZES: dict[str, dict[str, int]] = {"final": {}, "unseen": {"maze_seed": 1, "n_tasks": 2}}
@@ -50,17 +50,19 @@ class MazeWork:
 
     def _trained_results(self, run: Run) -> dict[str, Any]:
         training = self._training(run)
-        model_path = training.train(resume=True)
+        model = training.train(resume=True)
         if run.name == FILMED:
-            self._film(model_path, run)
-        evaluations = {name: _evaluate(training.folder, name, run) for name in MAZES}
-        returns = {name: _returns_by_policy(evaluation) for name, evaluation in evaluations.items()}
+            self._film(model, run)
+        evaluations = {
+            name: evaluate(model, TaskChoice(suite_arguments=arguments), run.n_episodes, seed=_evaluation_seed(run))
+            for name, arguments in MAZES.items()
+        }
         log = read_log(training.folder)
         return {
-            "timesteps": evaluations["final"]["timesteps"],
+            "timesteps": evaluations["final"].timesteps,
             "begun_at": log["begun_at"],
             "evaluations": [own_policies(own, run.name) for own in log["evaluations"]],
-            **{name: own_policies(own, run.name) for name, own in returns.items()},
+            **{name: own_policies(_by_policy(own.returns), run.name) for name, own in evaluations.items()},
         }
 
     def _training(self, run: Run) -> "MazeTraining":
@@ -141,16 +143,7 @@ def _evaluation_seed(run: Run) -> int:
     return EVALUATION_SEED + run.seed
 
 
-def _evaluate(training: Path, mazes: str, run: Run) -> dict[str, Any]:
-    """Return what ``sb3-distral evaluate`` writes of a finished training."""
-    tasks = TaskChoice(suite_arguments=MAZES[mazes])
-    return evaluate(training, tasks, run.n_episodes, seed=_evaluation_seed(run)).as_json()
-
-
-def _returns_by_policy(evaluation: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
+def _by_policy(returns: Returns) -> dict[str, dict[str, list[float]]]:
     """Returns by task, of the task policies (``tasks``, where they were evaluated) and of π0 (``distilled``)."""
-    return {
-        name: {task: own["returns"] for task, own in evaluation["results"][policy].items()}
-        for name, policy in (("tasks", TASK_POLICY), ("distilled", DISTILLED_POLICY))
-        if policy in evaluation["results"]
-    }
+    names = {"tasks": TASK_POLICY, "distilled": DISTILLED_POLICY}
+    return {name: returns[policy] for name, policy in names.items() if policy in returns}

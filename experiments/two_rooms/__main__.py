@@ -7,11 +7,12 @@ from typing import Annotated, ClassVar
 import tyro
 from typing_extensions import override
 
-from experiments.common.command import StudyOptions, check_at_least, main
+from experiments.common.command import StudyOptions, main
 from experiments.common.runner import Work
 from experiments.two_rooms.learning import learn
 from experiments.two_rooms.page import draw_study
 from experiments.two_rooms.study import Run, Study
+from sb3_distral.runs.choice import check_at_least
 
 
 @dataclass(kw_only=True)

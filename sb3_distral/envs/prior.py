@@ -3,6 +3,7 @@
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import torch as th
 from gymnasium import spaces
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
@@ -85,7 +86,9 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
                 distribution, self._state = policy.get_distribution(observation, self._state, goes_on)
             else:
                 distribution = policy.get_distribution(observation)
-            log_prob = float(distribution.log_prob(th.as_tensor(action, device=policy.device)[None]))
+            taken = th.as_tensor(np.asarray(action), device=policy.device)
+            # One row; Box actions of several dimensions are flat in Stable-Baselines3's distributions.
+            log_prob = float(distribution.log_prob(taken.reshape(1, -1) if taken.dim() > 0 else taken.reshape(1)))
             return log_prob - self._log_prob_of_own_actions(distribution) if self._has_fewer_actions else log_prob
 
     def _log_prob_of_own_actions(self, distribution: Any) -> float:

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 from integration.toys import Toy, assert_equal
-from sb3_distral.tasks.grids.grid_mazes import GridMazes
+from sb3_distral.tasks.grids.mazes import GridMazes
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
     VecEnvWrapper,

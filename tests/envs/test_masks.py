@@ -9,7 +9,8 @@ from integration.toys import DICT_SPACE, ScriptedVecEnv, Toy, assert_equal
 from sb3_contrib.common.wrappers import ActionMasker
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecMonitor
 
-from sb3_distral import RemoteVecEnv, make_task_vec_env
+from sb3_distral import RemoteVecEnv, TaskVecEnv, make_task_vec_env
+from sb3_distral.envs.concat_vec_env import ConcatVecEnv
 from sb3_distral.envs.task_id import MASK_KEY, plain_observation, plain_space
 
 from .messages import refuses
@@ -72,6 +73,8 @@ def test_masks_of_vec_envs_are_found_under_wrappers_and_beside_others():
     masked = VecMonitor(DummyVecEnv([partial(Masked, observation_space=ScriptedVecEnv().observation_space)]))
     venvs = [masked, ScriptedVecEnv(1), VecMonitor(MaskedVecEnv(1))]
     assert masks_of(make_task_vec_env(venvs), 0) == [[[1, 0], [1, 1], [0, 1]]]
+    together = VecMonitor(ConcatVecEnv(venvs))
+    assert masks_of(TaskVecEnv(together, [0, 1, 2], ["a", "b", "c"]), 0) == [[[1, 0], [1, 1], [0, 1]]]
 
 
 def test_the_wrapper_of_sb3_contrib_is_asked_too():

@@ -17,7 +17,7 @@ from experiments.mazes.log import LOG, EvaluationLog, read_log
 from experiments.mazes.page import draw_curves, draw_study, returns_lines
 from experiments.mazes.study import RANDOM, read_results
 from experiments.mazes.training import MazeWork
-from sb3_distral.runs import DISTILLED_POLICY, TASK_POLICY, TaskChoice
+from sb3_distral.runs import DISTILLED_POLICY, TASK_POLICY, TaskChoice, Training
 
 
 def evaluation(steps: int, level: float) -> dict[str, Any]:
@@ -30,29 +30,23 @@ def around(first: float, second: float) -> dict[str, list[float]]:
     return {"maze-0": [first - 1, first + 1], "maze-1": [second, second]}
 
 
-def made_up(policies: dict[str, dict[str, list[float]]]) -> Any:
-    """An evaluation with these returns."""
-    results = {
-        policy: {task: {"returns": own} for task, own in returns.items()} for policy, returns in policies.items()
-    }
-    return SimpleNamespace(as_json=lambda: {"timesteps": 104, "results": results})
-
-
 @pytest.fixture
 def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mazes:
     """A study whose trainings leave made-up logs and evaluations."""
 
-    def train(own: Any, resume: bool) -> Path:
+    def train(own: Training, resume: bool) -> Path:
         assert resume
         own.folder.mkdir(parents=True)
         log = {"begun_at": [0], "evaluations": [evaluation(50, 1.0), evaluation(100, 2.0)]}
         (own.folder / LOG).write_text(json.dumps(log), encoding="utf-8")
-        return Path(own.folder / "model.zip")
+        return own.folder / "model.zip"
 
-    def evaluate(path: Path, tasks: TaskChoice, n_episodes: int, seed: int) -> Any:
+    def evaluate(model: Path, tasks: TaskChoice, n_episodes: int, seed: int) -> Any:
+        assert (n_episodes, seed) == (16, 10_000) and model.parent.parent == tmp_path / "runs"
         if tasks.suite_arguments:
-            return made_up({DISTILLED_POLICY: around(4.0, 5.0)})
-        return made_up({TASK_POLICY: around(7.0, 9.0), DISTILLED_POLICY: around(2.0, 3.0)})
+            return SimpleNamespace(returns={DISTILLED_POLICY: around(4.0, 5.0)})
+        returns = {TASK_POLICY: around(7.0, 9.0), DISTILLED_POLICY: around(2.0, 3.0)}
+        return SimpleNamespace(returns=returns, timesteps=104)
 
     random = {"final": {"tasks": around(0.5, 0.7)}, "unseen": {"tasks": around(0.1, 0.3)}}
     monkeypatch.setattr(training.MazeTraining, "train", train)

@@ -1,11 +1,7 @@
 """
 Distral learns eight mazes faster than its baselines, and its distilled policy knows them.
 
-Every claim compares the runs of two algorithms, one run a seed, by an exact permutation test: of all ways to
-split the eight numbers into two groups of four, 8! / (4! 4!) = 70, the share whose first group has a mean at least as
-large as the observed one. If all four runs of one algorithm are above all four of the other the share is 1/70 = 0.014;
-with no difference between the algorithms it is at most 0.05 in 3 of 70 cases (p = 3/70 = 0.043). A claim holds if
-the share is at most 0.05, so chance alone makes each claim hold with probability 0.043.
+Every claim is an exact permutation test, see ``permutation``.
 
 If the sign of the regulariser is flipped, the first claims fail; if the distillation is switched off, the last one
 does: the area under the curve alone cannot tell, since h also learns by the policy gradient. All algorithms have the
@@ -14,7 +10,6 @@ same total cost 1/β = 0.03. At 0.01 runs of KL_2col differ more: one of four le
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from itertools import combinations
 from multiprocessing import get_context
 
 import numpy as np
@@ -25,6 +20,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from sb3_distral import DistralA2C, tasks
 from sb3_distral.algorithms.evaluation import DistilledPredictor, evaluate_tasks
 from sb3_distral.algorithms.table1 import algorithm_arguments
+
+from .permutation import permutation_p
 
 SEEDS = range(4)
 TOTAL_TIMESTEPS = 250_000
@@ -63,17 +60,6 @@ def train(name: str, seed: int) -> tuple[float, float]:
     return EPISODE * rewards.total / model.num_timesteps, float(np.mean(list(returns.values())))
 
 
-def permutation_p(larger: Sequence[float], smaller: Sequence[float]) -> float:
-    """
-    :param larger: Results that are claimed to be larger
-    :param smaller: Others
-    :return: Share of the splits in which the first group's mean is at least as large as here
-    """
-    everything = np.array([*larger, *smaller])
-    sums = [everything[list(split)].sum() for split in combinations(range(len(everything)), len(larger))]
-    return float(np.mean(np.array(sums) >= np.sum(larger) - 1e-9))
-
-
 class Runs:
     """The runs of all algorithms, each started when it is first asked for and kept."""
 
@@ -93,11 +79,6 @@ class Runs:
 def runs() -> Iterator[Runs]:
     with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
         yield Runs(pool, (DISTRAL, "A3C", "A3C_multitask", "KL_1col"))
-
-
-def test_permutation_of_separated_runs() -> None:
-    assert permutation_p([5, 6, 7, 8], [1, 2, 3, 4]) == pytest.approx(1 / 70)
-    assert permutation_p([1, 2, 3, 4], [5, 6, 7, 8]) == 1.0
 
 
 @pytest.mark.parametrize("baseline", ["A3C", "A3C_multitask"])
