@@ -7,7 +7,6 @@ from functools import partial
 import numpy as np
 import pytest
 from integration.toys import Toy, assert_equal
-from sb3_distral.tasks.grids.mazes import GridMazes
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
     VecEnvWrapper,
@@ -21,6 +20,7 @@ import sb3_distral.tasks
 from sb3_distral import DistralA2C, RemoteVecEnv, make_task_vec_env
 from sb3_distral.algorithms.checkpoint import env_state, set_env_state
 from sb3_distral.tasks.adapters import BatchedVecEnv
+from sb3_distral.tasks.grids.mazes import GridMazes
 
 
 class Plain(VecEnvWrapper):

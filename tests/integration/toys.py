@@ -1,5 +1,10 @@
 """Small environments whose every number is known, and comparisons of models."""
 
+import csv
+import subprocess
+import sys
+import textwrap
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -7,6 +12,7 @@ import numpy as np
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_distral import DistralA2C
@@ -157,3 +163,20 @@ def same(first: Any, second: Any) -> bool:
     except AssertionError:
         return False
     return True
+
+
+TASKS = {"poor": partial(Toy, reward=1.0, length=3), "rich": partial(Toy, reward=100.0, length=5)}
+
+
+def start(script, **values):
+    command = [sys.executable, "-c", textwrap.dedent(script).format(**values)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def logged(model, steps, tmp_path, **learn_arguments):
+    model.set_logger(configure(str(tmp_path), ["csv"]))
+    model.learn(steps, log_interval=1, **learn_arguments)
+    model.logger.close()
+    with (tmp_path / "progress.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    return dict(zip(rows[0], rows[-1], strict=True))
