@@ -125,11 +125,19 @@ METHODS = [
         "policies with memory borrow it",
     ),
     Method(BasePolicy, "_get_constructor_parameters", "", "policies are saved and loaded alone"),
+    Method(
+        ActorCriticPolicy, "_get_action_dist_from_latent", "latent_pi", "masks restrict the distribution of a column"
+    ),
     Method(BasePolicy, "_dummy_schedule", "progress_remaining", "a policy outside of a training needs a learning rate"),
-    Method(BasePolicy, "extract_features", "obs features_extractor", "log_policy takes the steps of get_distribution"),
-    Method(BaseCallback, "_on_rollout_start", "", "the distillation forgets the steps of the last roll-out"),
-    Method(BaseCallback, "_on_step", "", "the distillation keeps the policy's outputs of each step"),
-    Method(BaseCallback, "_on_rollout_end", "", "the distillation takes place at the end of a roll-out"),
+    Method(
+        BasePolicy,
+        "extract_features",
+        "obs features_extractor",
+        "a column takes the steps of get_distribution",
+    ),
+    Method(BaseCallback, "_on_rollout_start", "", "checkpoints are written between roll-outs"),
+    Method(BaseCallback, "_on_step", "", "evaluations take place after steps"),
+    Method(BaseCallback, "_on_rollout_end", "", "the alternating distillation takes place at the end of a roll-out"),
     Method(CheckpointCallback, "_checkpoint_path", "checkpoint_type extension", "checkpoints are named as by SB3"),
     Method(VecEnv, "_get_indices", "indices", "attributes of single sub-environments are read and set"),
     Method(VecEnv, "_reset_seeds", "", "suites use a seed once"),
@@ -212,14 +220,14 @@ def test_no_private_name_is_used_that_is_not_named_here() -> None:
 
 ORDER = [
     ("reset of the buffer", "_on_rollout_start", "a checkpoint between roll-outs loses nothing"),
-    ("_on_rollout_start", "forward", "the distillation has forgotten the last roll-out when the next begins"),
+    ("_on_rollout_start", "forward", "a checkpoint holds the parameters that collect the next roll-out"),
     ("forward", "step_async", "rewards are regularised by the pass that chose the actions"),
     ("step_async", "step_wait", "rewards are regularised when the step is done"),
-    ("step_wait", "_on_step", "the distillation keeps the outputs of the step that was taken"),
+    ("step_wait", "_on_step", "callbacks find the step that was taken"),
     ("step_wait", "_update_info_buffer", "the infos of a step tell the returns of its tasks"),
     ("_update_info_buffer", "dump_logs", "the log of a roll-out holds the episodes that ended in it"),
     ("compute_returns_and_advantage", "_on_rollout_end", "the distillation finds the roll-out complete"),
-    ("_on_rollout_end", "train", "the update adds the loss that the distillation left"),
+    ("_on_rollout_end", "train", "the tasks train against the distilled policy that was fitted"),
     ("_update_current_progress_remaining", "train", "the update follows schedules to the end of the roll-out"),
 ]
 

@@ -241,6 +241,7 @@ class DistralAlgorithm(UpdatingAlgorithm):
             )
         self._use_distillation(distillations[0] if distillations else self._own_distillation())
         self._check_optimization()
+        self._update_costs()
         others = [single for single in given if single is not self._distillation]
         return super()._init_callback([self._distillation, *others], progress_bar)
 

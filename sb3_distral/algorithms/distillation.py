@@ -23,7 +23,8 @@ class DistillationCallback(BaseCallback):
     roll-out π0 is fitted by its own optimizer; the tasks then train against a fixed π0.
 
     Every Distral algorithm has one. A ``callback`` of ``learn`` that is a ``DistillationCallback``, or of a class
-    derived from it, takes its place: override :meth:`loss` to teach π0 something else.
+    derived from it, takes its place: override :meth:`loss` to teach π0 something else. Its settings are the model's
+    from then on; the callback itself is not saved with the model.
 
     :param alternating: Whether π0 is fitted on its own
     :param n_epochs: Gradient steps of the fit at the end of each roll-out, if alternating

@@ -1,7 +1,9 @@
 """Distral on Stable-Baselines3's proximal policy optimisation."""
 
+from math import ceil
 from typing import Any, TypeVar
 
+import numpy as np
 import torch as th
 from stable_baselines3 import PPO
 from stable_baselines3.common.type_aliases import MaybeCallback
@@ -28,11 +30,14 @@ class DistralPPO(DistralAlgorithm, PPO):
 
     @override
     def _setup_model(self) -> None:
-        if self.normalize_advantage and self.batch_size < 2 * self.n_tasks:
+        # Tasks may have different numbers of sub-environments.
+        shares = [self.n_tasks] if self.env is None else self.env.num_envs / np.bincount(self.env.tasks)
+        smallest = ceil(2 * max(shares))
+        if self.normalize_advantage and self.batch_size < smallest:
             raise UsageError(
                 f"batch_size={self.batch_size} was given with {self.n_tasks} tasks, each of whose advantages are "
                 "normalised: a minibatch needs at least two rows of each. "
-                f"Give batch_size={2 * self.n_tasks} or more, or normalize_advantage=False."
+                f"Give batch_size={smallest} or more, or normalize_advantage=False."
             )
         super()._setup_model()
 
@@ -56,7 +61,6 @@ class DistralPPO(DistralAlgorithm, PPO):
         clip_range = self._now(self.clip_range)
         losses: list[dict[str, th.Tensor]] = []
         for _ in range(self.n_epochs):
-            self._evaluations = []
             goes_on = self._train_epoch(clip_range, losses)
             self._n_updates += 1
             if not goes_on:
@@ -74,7 +78,7 @@ class DistralPPO(DistralAlgorithm, PPO):
         :param losses: What each minibatch gave, for the log; appended to
         :return: Whether the policies are still near those that acted
         """
-        for rollout_data in self.rollout_buffer.get(self.batch_size):
+        for number, rollout_data in enumerate(self.rollout_buffer.get(self.batch_size)):
             batch = self._evaluate(rollout_data)
             log_ratio = batch.log_prob - rollout_data.old_log_prob
             moved = self._mean(objective.approximate_kl(log_ratio.detach()), batch)
@@ -82,6 +86,8 @@ class DistralPPO(DistralAlgorithm, PPO):
                 if self.verbose >= 1:
                     print(f"Early stopping of the update, the policies have moved by {moved:.2f} nats.")
                 return False
+            if number == 0:
+                self._evaluations = []
             ratio = log_ratio.exp()
             policy_rows = objective.clipped_policy_loss(ratio, batch.advantages, clip_range)
             step = self._descend(batch, policy_rows, self._value_rows(rollout_data, batch.values))

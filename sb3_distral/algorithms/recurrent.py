@@ -100,7 +100,7 @@ class RecurrentDistralPPO(RecurrentDistralAlgorithm, DistralPPO):
     """
     :class:`DistralPPO` whose policies remember, see :class:`RecurrentDistralAlgorithm`.
 
-    A minibatch holds whole sequences, at least one for each task. Defaults are those of ``RecurrentPPO``.
+    A minibatch holds whole sequences, as a rule at least one for each task. Defaults are those of ``RecurrentPPO``.
 
     :param env: As :class:`DistralPPO`
     :param policy: As :class:`RecurrentDistralAlgorithm`

@@ -22,7 +22,7 @@ class RecurrentTaskRolloutBuffer(RecurrentDictRolloutBuffer):
     sb3-contrib's starts a padded sequence wherever an episode begins, from a state that was kept for every step, and
     cuts one at a random place. Here an episode that begins resets the LSTM inside the sequence: nothing is padded or
     cut, the rows come in order of task, and the state before the first step is all that is kept. A minibatch holds as
-    many sequences as its size has room for, and at least as many as there are tasks.
+    many sequences as its size has room for, and at least as many as there are tasks, but for the last.
 
     :param buffer_size: Steps of a roll-out
     :param args: As :class:`RecurrentDictRolloutBuffer`, without the shape of the states

@@ -15,6 +15,7 @@ from typing_extensions import override
 from sb3_distral.algorithms.checkpoint import env_state, random_state, set_env_state, set_random_state
 from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.envs.task_vec_env import has_tasks, holds_vec_envs, make_task_vec_env
+from sb3_distral.errors import UsageError
 from sb3_distral.files import atomic_write
 
 SelfResumable = TypeVar("SelfResumable", bound="ResumableAlgorithm")
@@ -101,12 +102,19 @@ def saved_n_envs_per_task(path: str | Path | io.BufferedIOBase) -> int:
 
     :param path: File
     :return: The number
+    :raises UsageError: If the file is no model of a Distral algorithm
     """
     file: Any = open_path(path, "r", suffix="zip")
-    with zipfile.ZipFile(file) as archive:
-        n_envs = int(json.loads(archive.read("data"))["n_envs_per_task"])
-    if isinstance(path, io.BufferedIOBase):
-        path.seek(0)
-    else:
-        file.close()
-    return n_envs
+    try:
+        with zipfile.ZipFile(file) as archive:
+            n_envs = json.loads(archive.read("data")).get("n_envs_per_task")
+    finally:
+        if isinstance(path, io.BufferedIOBase):
+            path.seek(0)
+        else:
+            file.close()
+    if n_envs is None:
+        raise UsageError(
+            f"{path} is no model of a Distral algorithm. Pass a file that the method save of one has written."
+        )
+    return int(n_envs)

@@ -87,6 +87,8 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
             else:
                 distribution = policy.get_distribution(observation)
             taken = th.as_tensor(np.asarray(action), device=policy.device)
+            if isinstance(self.env.action_space, spaces.MultiBinary):
+                taken = taken.float()
             # One row; Box actions of several dimensions are flat in Stable-Baselines3's distributions.
             log_prob = float(distribution.log_prob(taken.reshape(1, -1) if taken.dim() > 0 else taken.reshape(1)))
             return log_prob - self._log_prob_of_own_actions(distribution) if self._has_fewer_actions else log_prob

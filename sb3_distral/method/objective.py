@@ -129,6 +129,8 @@ def normalize_by_task(rows: th.Tensor, tasks: th.Tensor, n_tasks: int) -> th.Ten
     """
     Mean 0 and standard deviation 1 in each task, as A2C's ``normalize_advantage`` does over the whole batch.
 
+    A lone row of a task stays as it is, since nothing says how large it is among others.
+
     :param rows: One number a row, shape (batch,)
     :param tasks: Task of each row, shape (batch,)
     :param n_tasks: Number of tasks
@@ -137,4 +139,5 @@ def normalize_by_task(rows: th.Tensor, tasks: th.Tensor, n_tasks: int) -> th.Ten
     counts = th.bincount(tasks, minlength=n_tasks)
     centred = rows - task_means(rows, tasks, n_tasks)[tasks]
     variance = task_means(centred.square(), tasks, n_tasks) * counts / (counts - 1).clamp(min=1)
-    return centred / (variance.sqrt()[tasks] + 1e-8)
+    normalized = centred / (variance.sqrt()[tasks] + 1e-8)
+    return th.where(counts[tasks] > 1, normalized, rows)

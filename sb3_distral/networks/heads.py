@@ -18,6 +18,7 @@ from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from typing_extensions import override
 
+from sb3_distral.errors import UsageError
 from sb3_distral.method.families import make_family
 from sb3_distral.networks.distributions import make_distribution
 
@@ -35,10 +36,17 @@ class Maskable:
         Hold a mask while an action is chosen.
 
         :param action_masks: Whether each choice is valid, shape (batch, n_choices) or (n_choices,), or ``None``
+        :raises UsageError: If it does not fit the actions
         """
         if action_masks is not None:
             n_choices = make_family(self.action_space).n_parameters
-            mask = np.asarray(action_masks).reshape(-1, n_choices)
+            mask = np.atleast_2d(np.asarray(action_masks))
+            if mask.shape[-1] != n_choices or not mask.any(axis=-1).all():
+                raise UsageError(
+                    f"action_masks={action_masks!r} was given for the actions {self.action_space}; expected "
+                    f"{n_choices} entries for each observation, one for each choice, of which one is valid at least. A "
+                    "task with fewer actions than others has the first ones: fill its mask up with zeros."
+                )
             self.action_mask = th.as_tensor(mask, device=self.device)
         try:
             yield

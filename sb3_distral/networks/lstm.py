@@ -72,7 +72,7 @@ class LstmColumn(Column, RecurrentActorCriticPolicy):
     sb3-contrib's recurrent policy with one LSTM for both. Under ``DistralA2C`` the value's gradient reaches it.
 
     :param observation_space: Plain observation space
-    :param action_space: Discrete action space
+    :param action_space: Action space
     :param lr_schedule: Learning rate schedule
     :param net_arch: Layers between LSTM and read-outs, none by default
     :param features_extractor_class: Features extractor; by default images pass :class:`ImageFeatures`

@@ -37,7 +37,7 @@ class RecurrentTaskColumns(TaskColumns):
         :param observations: Plain observations, sequences of any tasks in any order
         :param tasks: Task of each row, shape (batch,)
         :param memory: What the columns remember
-        :return: Logits f, shape (batch, n_actions), and values, shape (batch, 1)
+        :return: Outputs f, shape (batch, n_parameters), and values, shape (batch, 1)
         """
         layout = self._layout(tasks)
         latent = layout.pad(self._run_lstms(self.features_extractor(observations, layout), layout, memory))

@@ -269,6 +269,7 @@ class DistralPolicy(BasePolicy):
         """
         evaluation = self.evaluate(obs, memory, distilled=self.evaluates_distilled)
         family, parameters, prior = self.family, evaluation.task_parameters, evaluation.distilled_parameters
+        check_finite(parameters, evaluation.tasks)
         rows = family.mode(parameters) if deterministic else family.sample(parameters)
         log_prob = family.log_prob(parameters, rows)
         distilled_log_prob = None
@@ -341,6 +342,24 @@ class DistralPolicy(BasePolicy):
             architecture=self.architecture,
             distilled_weight=self.distilled_weight,
         )
+
+
+def check_finite(parameters: th.Tensor, tasks: th.Tensor) -> None:
+    """
+    Refuse policies that are no policies any more, before an action is drawn from them.
+
+    :param parameters: Parameters of πi, a row for each sub-environment, shape (batch, n_parameters)
+    :param tasks: Task of each row, shape (batch,)
+    :raises UsageError: If one is NaN or infinite
+    """
+    if th.isfinite(parameters).all():
+        return
+    index = int(th.isfinite(parameters).all(dim=1).logical_not().nonzero()[0])
+    raise UsageError(
+        f"The policy of task {int(tasks[index])} is not finite in sub-environment {index}. Either the observation "
+        "holds numbers that are not finite (look at the environment), or the training diverged: take a lower learning "
+        "rate, or smaller rewards."
+    )
 
 
 def check_arguments(architecture: Any, distilled_weight: float | None, use_sde: bool) -> None:
