@@ -1,57 +1,34 @@
 """
 The ten robot tasks of Meta-World's MT10 learn together; then see which of them succeed, and what π0 alone can do.
 
-Needs the extra ``metaworld``. Writes into ``runs/metaworld``: the model, a checkpoint from which an interrupted run goes
-on, ``episodes.csv`` with all training episodes, ``results.json``, a picture and a table.
+Needs the extra ``metaworld``. Writes into ``runs/metaworld``: the model, checkpoints from which an interrupted run goes
+on, ``episodes.csv`` with all training episodes, ``results.json`` and ``metaworld.png``; prints the table.
 """
 
 import csv
 import json
-import os
-import time
-from collections.abc import Callable
-from functools import partial
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
-import metaworld  # noqa: F401 - registers Meta-World's environments
 import numpy as np
 import torch as th
 import tyro
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-from metaworld.env_dict import MT10_V3
+from metaworld_report import plot, table
+from metaworld_tasks import HORIZON, TASKS, make_tasks
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.monitor import Monitor
 
-from sb3_distral import (
-    ALGORITHMS,
-    DistilledPredictor,
-    DistralPPO,
-    RemoteVecEnv,
-    RolloutCheckpointCallback,
-    TaskVecEnv,
-    make_task_vec_env,
-)
+from sb3_distral import ALGORITHMS, DistilledPredictor, DistralPPO, RolloutCheckpointCallback, TaskVecEnv
 
-TASKS: list[str] = list(MT10_V3)
-#: Meta-World draws the fifty goals of each task from this seed.
-GOAL_SEED = 0
-#: Added to the seed of the training, so that evaluations draw other orders of the goals
+#: Added to the seed of the training, so that evaluations take the goals in another order
 EVALUATION_SEED = 10_000
-#: Meta-World pays up to 10 a step. α/β is in these units for each nat.
-REWARD_SCALE = 0.1
-N_STEPS = 500  # an episode
-
-# Where most hands and objects are, in metres, and the size of their movements, for x, y and z.
-CENTRE, SIZE = np.array([0.0, 0.6, 0.15]), 0.1
-#: Places of the positions (hand, two objects, the same one step before, the goal) among the 39 numbers
-POSITIONS = np.array([0, 4, 11, 18, 22, 29, 36])
+#: Points of a curve
+N_POINTS = 20
 
 SETTINGS: dict[str, Any] = {
-    "n_steps": N_STEPS,
+    "n_steps": HORIZON,
     "batch_size": 1_000,
     "n_epochs": 10,
     "learning_rate": 5e-4,
@@ -59,85 +36,8 @@ SETTINGS: dict[str, Any] = {
     "gae_lambda": 0.95,
     "policy_kwargs": {"net_arch": [128, 128]},
 }
-BETA = 200.0
 
-ORANGE, BLUE = "#D55E00", "#0072B2"
-
-
-class MetaWorldTask(gym.Wrapper[Any, Any, Any, Any]):
-    """
-    What learners need of Meta-World: seeds, observations and rewards of a handy size, and ``is_success``.
-
-    ``reset(seed=…)`` is ignored by Meta-World; here it seeds the order of the goals. The bounds of its observation
-    space say that the goal is hidden, which it is not; here the space has none. An episode is a success if it succeeded
-    in any step.
-
-    :param env: One task, ``Meta-World/MT1``
-    """
-
-    def __init__(self, env: gym.Env[Any, Any]):
-        super().__init__(env)
-        self.observation_space = gym.spaces.Box(-np.inf, np.inf, (39,), np.float32)
-        self.succeeded = False
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, Any]:
-        """
-        :param seed: Seed of the order of the goals, ``None``: go on
-        :param options: Not used
-        :return: The first observation and infos
-        """
-        if seed is not None:
-            self.env.unwrapped.seed(seed)  # type: ignore[attr-defined]
-        self.succeeded = False
-        observation, info = self.env.reset()
-        return rescale(observation), info
-
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """
-        :param action: Movement of the hand and force of the fingers, shape (4,)
-        :return: As gymnasium, with ``is_success``: whether it has succeeded in this episode
-        """
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        self.succeeded = self.succeeded or bool(info["success"])
-        info["is_success"] = self.succeeded
-        return rescale(observation), REWARD_SCALE * float(reward), bool(terminated), truncated, info
-
-
-def rescale(observation: np.ndarray) -> np.ndarray:
-    """
-    :param observation: Of Meta-World, shape (39,)
-    :return: The same with positions as distances from the middle of the table, in tens of centimetres
-    """
-    scaled = observation.astype(np.float32)
-    places = POSITIONS[:, None] + np.arange(3)
-    scaled[places] = (observation[places] - CENTRE) / SIZE
-    return scaled
-
-
-def make_task(name: str) -> gym.Env[Any, Any]:
-    """
-    :param name: Name of a task of Meta-World
-    :return: The task; the returns that are logged are in Meta-World's rewards
-    """
-    # The checker of gymnasium takes a tenth of the time, and complains of the bounds.
-    env: gym.Env[Any, Any] = gym.make(
-        "Meta-World/MT1",
-        env_name=name,
-        seed=GOAL_SEED,
-        disable_env_checker=True,
-    )
-    return MetaWorldTask(Monitor(env))
-
-
-def make_tasks(names: list[str], n_envs_per_task: int, seed: int) -> TaskVecEnv:
-    """
-    :param names: Names of the tasks
-    :param n_envs_per_task: Copies of each
-    :param seed: Seed of the order of the goals
-    :return: The tasks, each in a process of its own
-    """
-    makers: dict[str, Callable[[], gym.Env[Any, Any]]] = {name: partial(make_task, name) for name in names}
-    return make_task_vec_env(makers, n_envs_per_task, seed, RemoteVecEnv)
+Episode = tuple[int, str, int, float]
 
 
 class EpisodeFile(BaseCallback):
@@ -170,73 +70,104 @@ class EpisodeFile(BaseCallback):
         return True
 
 
-def read_episodes(path: Path) -> list[tuple[int, str, int, float]]:
+def read_episodes(path: Path) -> list[Episode]:
     """
-    :param path: A file of :class:`EpisodeFile`
+    Read a file of :class:`EpisodeFile`.
+
+    :param path: The file, which need not exist
     :return: Step, task, success and return of each episode
     """
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        return [(int(step), task, int(success), float(total)) for step, task, success, total in list(csv.reader(file))[1:]]
+        rows = list(csv.reader(file))[1:]
+    return [(int(step), task, int(success), float(total)) for step, task, success, total in rows]
+
+
+def curves(episodes: list[Episode], timesteps: int) -> dict[str, dict[str, list[float]]]:
+    """
+    Average the training episodes of each task over equal parts of the training.
+
+    :param episodes: All of them
+    :param timesteps: Steps of the training
+    :return: By task: the last step of each part, success rate and mean return in it
+    """
+    parts: dict[str, dict[int, list[Episode]]] = defaultdict(lambda: defaultdict(list))
+    for episode in episodes:
+        parts[episode[1]][min(N_POINTS * (episode[0] - 1) // timesteps, N_POINTS - 1)].append(episode)
+    return {
+        task: {
+            "step": [timesteps * (part + 1) / N_POINTS for part in sorted(own)],
+            "success": [float(np.mean([episode[2] for episode in own[part]])) for part in sorted(own)],
+            "return": [round(float(np.mean([episode[3] for episode in own[part]])), 1) for part in sorted(own)],
+        }
+        for task, own in parts.items()
+    }
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """
+    Find where an interrupted training left off.
+
     :param folder: Folder of checkpoints
     :return: The one with the most steps, ``None`` without any
     """
-    found = list(folder.glob("checkpoint_*_steps.zip"))
+    found = folder.glob("checkpoint_*_steps.zip")
     return max(found, key=lambda path: int(path.stem.split("_")[1]), default=None)
+
+
+def algorithm_arguments(algorithm: str, beta: float) -> dict[str, Any]:
+    """
+    Complete a row of Table 1.
+
+    :param algorithm: Its name
+    :param beta: β
+    :return: Arguments; A3C's rows pay nothing for entropy, which grows without end where actions are clipped
+    """
+    arguments = ALGORITHMS[algorithm]
+    return {**arguments, **({"ent_coef": 0.0} if "ent_coef" in arguments else {"beta": beta})}
 
 
 def make_model(env: TaskVecEnv, algorithm: str, beta: float, seed: int, checkpoint: Path | None) -> DistralPPO:
     """
+    Make a model, or load the one of an interrupted training.
+
     :param env: The tasks
     :param algorithm: A row of Table 1
-    :param beta: β; α/β is in scaled rewards for each nat
+    :param beta: β; α/β is in tenths of Meta-World's reward for each nat
     :param seed: Seed of networks and actions
-    :param checkpoint: Where an interrupted training left off, ``None``: begin
+    :param checkpoint: Where a training left off, ``None``: begin
     :return: The model
     """
     if checkpoint is not None:
         print(f"Going on from {checkpoint}.")
         return DistralPPO.load(checkpoint, env=env, device="cpu")
-    return DistralPPO(env, seed=seed, device="cpu", **arguments_of(algorithm, beta), **SETTINGS)
+    return DistralPPO(env, seed=seed, device="cpu", **algorithm_arguments(algorithm, beta), **SETTINGS)
 
 
-def arguments_of(algorithm: str, beta: float) -> dict[str, Any]:
+def train(model: DistralPPO, timesteps: int, output: Path) -> None:
     """
-    :param algorithm: A row of Table 1
-    :param beta: β
-    :return: Arguments of the algorithm; A3C's rows without a bonus for entropy, which actions outside the limits inflate
-    """
-    arguments = dict(ALGORITHMS[algorithm])
-    return arguments | ({"ent_coef": 0.0} if "ent_coef" in arguments else {"beta": beta})
-
-
-def train(model: DistralPPO, total_timesteps: int, output: Path) -> None:
-    """
-    Train up to a number of steps, with a checkpoint every few roll-outs.
+    Train up to a number of steps, with a checkpoint every ten roll-outs.
 
     :param model: New, or loaded from a checkpoint
-    :param total_timesteps: Steps of all tasks together, those before the checkpoint among them
+    :param timesteps: Steps of all tasks together, those before the checkpoint among them
     :param output: Folder of the run
     """
-    checkpoints = RolloutCheckpointCallback(5 * N_STEPS, str(output / "checkpoints"))
-    remaining = max(0, total_timesteps - model.num_timesteps)
+    remaining = timesteps - model.num_timesteps
     if remaining > 0:
-        callbacks = [EpisodeFile(output / "episodes.csv"), checkpoints]
-        model.learn(remaining, callback=callbacks, reset_num_timesteps=False)
+        checkpoints = RolloutCheckpointCallback(10 * model.n_steps, str(output / "checkpoints"))
+        model.learn(remaining, [EpisodeFile(output / "episodes.csv"), checkpoints], reset_num_timesteps=False)
     model.save(output / "model.zip")
 
 
 def success_rates(policy: Any, env: TaskVecEnv, n_episodes: int) -> dict[str, float]:
     """
+    Count the episodes that succeed in any step; actions are the means of the policies.
+
     :param policy: The model, or π0 on observations with a task
-    :param env: Tasks for evaluation
+    :param env: The tasks, with as many sub-environments each
     :param n_episodes: Episodes of each task
-    :return: Share of episodes that succeeded in any step, by task; actions are the means of the policies
+    :return: Success rate by task
     """
     successes: dict[str, list[bool]] = {name: [] for name in env.task_names}
 
@@ -250,8 +181,10 @@ def success_rates(policy: Any, env: TaskVecEnv, n_episodes: int) -> dict[str, fl
 
 def evaluate(model: DistralPPO, env: TaskVecEnv, n_episodes: int, seed: int) -> dict[str, dict[str, float]]:
     """
+    Evaluate the task policies, and π0 on every task.
+
     :param model: A trained model
-    :param env: Its tasks, whose episodes end from now on where they succeed, as in Meta-World's own evaluation
+    :param env: Its tasks; from now on their episodes end where they succeed, as in Meta-World's own evaluation
     :param n_episodes: Episodes of each task
     :param seed: Seed of the order of the goals
     :return: Success rates by task, of the task policies and of π0
@@ -269,13 +202,13 @@ def main(
     output: Path = Path("runs/metaworld"),
     seed: int = 0,
     algorithm: str = "KL_2col",
-    beta: float = BETA,
-    n_envs_per_task: int = 1,
+    beta: float = 200.0,
+    n_envs_per_task: int = 2,
     evaluation_episodes: int = 20,
-    tasks: tuple[str, ...] = tuple(TASKS),
+    tasks: tuple[str, ...] = TASKS,
 ) -> None:
     """
-    Train on Meta-World's MT10, evaluate all policies, and write results.json, a table and a picture.
+    Train on Meta-World's MT10, evaluate all policies, and write results.json and a picture.
 
     An interrupted run goes on where the same command is given again.
 
@@ -284,22 +217,31 @@ def main(
     :param seed: Seed of networks, actions and the order of the goals
     :param algorithm: A row of Table 1
     :param beta: β; α/β is in tenths of Meta-World's reward for each nat
-    :param n_envs_per_task: Copies of each task, all in one process
+    :param n_envs_per_task: Copies of each task, all in its process
     :param evaluation_episodes: Episodes of each task at the end
     :param tasks: Names of the tasks
     """
+    # The networks are small: more threads would only wait for each other.
     th.set_num_threads(1)
     output.mkdir(parents=True, exist_ok=True)
-    env = make_tasks(list(tasks), n_envs_per_task, seed)
+    env = make_tasks(tasks, n_envs_per_task, seed)
     try:
         model = make_model(env, algorithm, beta, seed, newest_checkpoint(output / "checkpoints"))
         train(model, timesteps, output)
-        rates = evaluate(model, env, evaluation_episodes, EVALUATION_SEED + seed)
+        success = evaluate(model, env, evaluation_episodes, EVALUATION_SEED + seed)
     finally:
         env.close()
     settings = {"algorithm": algorithm, "beta": beta, "seed": seed, "n_envs_per_task": n_envs_per_task, **SETTINGS}
-    results = {"timesteps": model.num_timesteps, "settings": settings, "success": rates}
-    (output / "results.json").write_text(json.dumps(results, indent=2))
+    results = {
+        "timesteps": model.num_timesteps,
+        "settings": settings,
+        "evaluation_episodes": evaluation_episodes,
+        "success": success,
+        "curves": curves(read_episodes(output / "episodes.csv"), model.num_timesteps),
+    }
+    (output / "results.json").write_text(json.dumps(results, indent=1))
+    plot(results, output / "metaworld.png")
+    print(table(results))
 
 
 if __name__ == "__main__":
