@@ -166,7 +166,7 @@ def success_rates(policy: Any, env: TaskVecEnv, n_episodes: int) -> dict[str, fl
 
     :param policy: The model, or π0 on observations with a task
     :param env: The tasks, with as many sub-environments each
-    :param n_episodes: Episodes of each task
+    :param n_episodes: Episodes of each task, rounded up to a multiple of its sub-environments
     :return: Success rate by task
     """
     successes: dict[str, list[bool]] = {name: [] for name in env.task_names}
@@ -175,7 +175,8 @@ def success_rates(policy: Any, env: TaskVecEnv, n_episodes: int) -> dict[str, fl
         if variables["done"]:
             successes[env.task_names[env.tasks[variables["i"]]]].append(variables["info"]["is_success"])
 
-    evaluate_policy(policy, env, n_episodes * len(successes), deterministic=True, callback=keep, warn=False)
+    rounds = -(-n_episodes * len(successes) // env.num_envs)
+    evaluate_policy(policy, env, rounds * env.num_envs, deterministic=True, callback=keep, warn=False)
     return {name: float(np.mean(own)) for name, own in successes.items()}
 
 
