@@ -204,7 +204,7 @@ def main(
     seed: int = 0,
     algorithm: str = "KL_2col",
     beta: float = 200.0,
-    n_envs_per_task: int = 2,
+    n_envs_per_task: int = 1,
     evaluation_episodes: int = 20,
     tasks: tuple[str, ...] = TASKS,
 ) -> None:

@@ -34,7 +34,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def run(output: Path, timesteps: int) -> dict[str, Any]:
-    example.main(timesteps, output, n_envs_per_task=1, evaluation_episodes=1, tasks=NAMES)
+    example.main(timesteps, output, evaluation_episodes=1, tasks=NAMES)
     results: dict[str, Any] = json.loads((output / "results.json").read_text())
     return results
 
