@@ -25,7 +25,7 @@ from sb3_distral import ALGORITHMS, DistilledPredictor, DistralPPO, RolloutCheck
 #: Added to the seed of the training, so that evaluations take the goals in another order
 EVALUATION_SEED = 10_000
 #: Points of a curve
-N_POINTS = 20
+N_POINTS = 10
 
 SETTINGS: dict[str, Any] = {
     "n_steps": HORIZON,
@@ -160,13 +160,14 @@ def train(model: DistralPPO, timesteps: int, output: Path) -> None:
     model.save(output / "model.zip")
 
 
-def success_rates(policy: Any, env: TaskVecEnv, n_episodes: int) -> dict[str, float]:
+def success_rates(policy: Any, env: TaskVecEnv, n_episodes: int, deterministic: bool) -> dict[str, float]:
     """
-    Count the episodes that succeed in any step; actions are the means of the policies.
+    Count the episodes that succeed in any step.
 
     :param policy: The model, or π0 on observations with a task
     :param env: The tasks, with as many sub-environments each
     :param n_episodes: Episodes of each task, rounded up to a multiple of its sub-environments
+    :param deterministic: Whether actions are the means of the policies, else they are drawn
     :return: Success rate by task
     """
     successes: dict[str, list[bool]] = {name: [] for name in env.task_names}
@@ -176,25 +177,27 @@ def success_rates(policy: Any, env: TaskVecEnv, n_episodes: int) -> dict[str, fl
             successes[env.task_names[env.tasks[variables["i"]]]].append(variables["info"]["is_success"])
 
     rounds = -(-n_episodes * len(successes) // env.num_envs)
-    evaluate_policy(policy, env, rounds * env.num_envs, deterministic=True, callback=keep, warn=False)
+    evaluate_policy(policy, env, rounds * env.num_envs, deterministic=deterministic, callback=keep, warn=False)
     return {name: float(np.mean(own)) for name, own in successes.items()}
 
 
 def evaluate(model: DistralPPO, env: TaskVecEnv, n_episodes: int, seed: int) -> dict[str, dict[str, float]]:
     """
-    Evaluate the task policies, and π0 on every task.
+    Evaluate the task policies, and π0 on every task, with the actions that they draw and with their means.
 
     :param model: A trained model
     :param env: Its tasks; from now on their episodes end where they succeed, as in Meta-World's own evaluation
     :param n_episodes: Episodes of each task
-    :param seed: Seed of the order of the goals
-    :return: Success rates by task, of the task policies and of π0
+    :param seed: Seed of the order of the goals and of the actions
+    :return: Success rates by task, of ``"task"``, ``"distilled"``, ``"task_mean"`` and ``"distilled_mean"``
     """
     env.env_method("toggle_terminate_on_success", True)
     rates = {}
-    for name, policy in (("task", model), ("distilled", DistilledPredictor(model.distilled_policy))):
-        env.seed(seed)
-        rates[name] = success_rates(policy, env, n_episodes)
+    for suffix in ("", "_mean"):
+        for name, policy in (("task", model), ("distilled", DistilledPredictor(model.distilled_policy))):
+            env.seed(seed)
+            th.manual_seed(seed)
+            rates[name + suffix] = success_rates(policy, env, n_episodes, deterministic=bool(suffix))
     return rates
 
 

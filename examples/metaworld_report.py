@@ -21,6 +21,15 @@ BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6E6E6E"
 LARGEST_RETURN = 5_000
 
 
+#: The evaluations, and what they are called
+EVALUATIONS = {
+    "task": "task policy",
+    "distilled": "π0",
+    "task_mean": "task policy, mean actions",
+    "distilled_mean": "π0, mean actions",
+}
+
+
 def table(results: Results) -> str:
     """
     Write the success rates as a table.
@@ -28,13 +37,17 @@ def table(results: Results) -> str:
     :param results: What ``results.json`` holds
     :return: Markdown
     """
-    task, distilled, curves = results["success"]["task"], results["success"]["distilled"], results["curves"]
-    lines = ["| task | task policy | π0 | return in training, first and last |", "|---|---:|---:|---:|"]
-    for name in task:
+    success, curves = results["success"], results["curves"]
+    lines = [
+        f"| task | {' | '.join(EVALUATIONS.values())} | return in training, first and last |",
+        "|---|" + "---:|" * 5,
+    ]
+    for name in success["task"]:
+        rates = " | ".join(f"{success[key][name]:.0%}" for key in EVALUATIONS)
         returns = curves[name]["return"]
-        lines.append(f"| {name} | {task[name]:.0%} | {distilled[name]:.0%} | {returns[0]:.0f}, {returns[-1]:.0f} |")
-    means = (np.mean(list(rates.values())) for rates in (task, distilled))
-    return "\n".join([*lines, "| **mean** | " + " | ".join(f"**{mean:.0%}**" for mean in means) + " | |"])
+        lines.append(f"| {name} | {rates} | {returns[0]:.0f}, {returns[-1]:.0f} |")
+    means = " | ".join(f"{np.mean(list(success[key].values())):.0%}" for key in EVALUATIONS)
+    return "\n".join([*lines, f"| mean | {means} | |"])
 
 
 def draw_curve(axes: Axes, name: str, curve: dict[str, list[float]]) -> None:
@@ -69,6 +82,8 @@ def draw_bars(axes: Axes, results: Results) -> None:
         rates = [results["success"][key][name] for name in names]
         bars = axes.bar(places + shift, rates, width=0.38, color=colour, label=label)
         axes.bar_label(bars, [f"{rate:.0%}" for rate in rates], fontsize=7, padding=1)
+        means = [results["success"][f"{key}_mean"][name] for name in names]
+        axes.plot(places + shift, means, "k_", markersize=12, label="the same, mean actions" if key == "distilled" else None)
     axes.set_xticks(places, [name.removesuffix("-v3").replace("-", "\n", 1) for name in names], fontsize=8)
     axes.set(ylim=(0, 1.12), ylabel="success rate")
     axes.set_title(f"After {results['timesteps'] / 1e6:.2f} million steps of all tasks together", fontsize=10)
@@ -98,7 +113,7 @@ def plot(results: Results, path: Path) -> None:
     plt.close(figure)
 
 
-def main(folder: Path) -> None:
+def main(folder: tyro.conf.Positional[Path]) -> None:
     """
     Write the picture into the folder and print the table.
 
