@@ -83,7 +83,7 @@ def draw_bars(axes: Axes, results: Results) -> None:
         bars = axes.bar(places + shift, rates, width=0.38, color=colour, label=label)
         axes.bar_label(bars, [f"{rate:.0%}" for rate in rates], fontsize=7, padding=1)
         means = [results["success"][f"{key}_mean"][name] for name in names]
-        axes.plot(places + shift, means, "k_", markersize=12, label="the same, mean actions" if key == "distilled" else None)
+        axes.plot(places + shift, means, "k_", markersize=12, label=None if key == "task" else "with mean actions")
     axes.set_xticks(places, [name.removesuffix("-v3").replace("-", "\n", 1) for name in names], fontsize=8)
     axes.set(ylim=(0, 1.12), ylabel="success rate")
     axes.set_title(f"After {results['timesteps'] / 1e6:.2f} million steps of all tasks together", fontsize=10)
