@@ -1,8 +1,9 @@
 """
 The ten robot tasks of Meta-World's MT10 learn together; then see which of them succeed, and what π0 alone can do.
 
-Needs the extras ``metaworld`` and ``experiments``. Writes into ``runs/metaworld``: the model, checkpoints from which an interrupted run goes
-on, ``episodes.csv`` with all training episodes, ``results.json`` and ``metaworld.png``; prints the table.
+Needs the extras ``metaworld`` and ``experiments``. Writes into ``runs/metaworld``: the model, checkpoints from which an
+interrupted run goes on, ``episodes.csv`` with all training episodes, ``results.json`` and ``metaworld.png``; prints the
+table.
 """
 
 import csv
