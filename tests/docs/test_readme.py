@@ -2,10 +2,11 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sb3_distral import ALGORITHMS, DistralA2C, TaskEvalCallback, tasks
+from sb3_distral import ALGORITHMS, DistralA2C, DistralPPO, TaskEvalCallback, tasks
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -42,7 +43,19 @@ def test_python_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_every_logged_key_is_explained_and_exists() -> None:
     env = tasks.make("grid-mazes", seed=0, n_tasks=2)
     evaluation = TaskEvalCallback(tasks.make("grid-mazes", seed=1, n_tasks=2), n_eval_episodes=1, eval_freq=200)
-    model = DistralA2C(env, seed=0)
+    a2c = DistralA2C(env, seed=0, value_l2_coef=0.005)
+    logged = keys_of(a2c, callback=evaluation, log_interval=10)
+    logged |= keys_of(DistralPPO(env, seed=0, n_steps=100, batch_size=100, n_epochs=1), log_interval=1)
+    explained = {cells[0] for cells in first_cells("What is logged")}
+    assert {re.sub(r"maze-\d", "<task>", key) for key in logged} == explained
+
+
+def keys_of(model: DistralA2C | DistralPPO, **arguments: Any) -> set[str]:
+    """
+    :param model: A model that trains
+    :param arguments: Arguments of ``learn``
+    :return: All keys that it logs
+    """
     logged: set[str] = set()
     model.learn(1, log_interval=10)
     dump = model.logger.dump
@@ -53,6 +66,5 @@ def test_every_logged_key_is_explained_and_exists() -> None:
 
     model.logger.dump = keep_keys  # type: ignore[method-assign]
     model.set_logger(model.logger)
-    model.learn(1000, callback=evaluation, log_interval=10)
-    explained = {cells[0] for cells in first_cells("What is logged")}
-    assert {re.sub(r"maze-\d", "<task>", key) for key in logged} == explained
+    model.learn(1000, **arguments)
+    return logged
