@@ -84,10 +84,10 @@ def draw_bars(axes: Axes, results: Results) -> None:
         axes.bar_label(bars, [f"{rate:.0%}" for rate in rates], fontsize=7, padding=1)
         means = [results["success"][f"{key}_mean"][name] for name in names]
         axes.plot(places + shift, means, "k_", markersize=12, label=None if key == "task" else "with mean actions")
-    axes.set_xticks(places, [name.removesuffix("-v3").replace("-", "\n", 1) for name in names], fontsize=8)
+    axes.set_xticks(places, [name.removesuffix("-v3").replace("-", "\n") for name in names], fontsize=8)
     axes.set(ylim=(0, 1.12), ylabel="success rate")
     axes.set_title(f"After {results['timesteps'] / 1e6:.2f} million steps of all tasks together", fontsize=10)
-    axes.legend(frameon=False, fontsize=8, loc="upper right")
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -105,7 +105,7 @@ def plot(results: Results, path: Path) -> None:
         draw_curve(axes, name, curve)
     for axes in panels.flat[len(results["curves"]) :]:
         axes.set_visible(False)
-    panels.flat[0].legend(frameon=False, fontsize=8, loc="upper left")
+    curves.legend(*panels.flat[0].get_legend_handles_labels(), frameon=False, fontsize=8, loc="upper right", ncols=2)
     curves.suptitle("Training episodes of each task policy", fontsize=10)
     curves.supxlabel("steps of all tasks together (millions)", fontsize=9)
     draw_bars(bars.subplots(), results)

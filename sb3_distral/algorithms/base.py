@@ -1,7 +1,7 @@
 """What every Distral algorithm does: tasks, costs, logs. What its update is, the learners say."""
 
 from collections import deque
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from stable_baselines3.common.buffers import RolloutBuffer
@@ -31,7 +31,6 @@ from sb3_distral.method.costs import Costs, CostSchedule, TaskCoefficient, in_ta
 from sb3_distral.method.families import make_family
 from sb3_distral.policies.feedforward import POLICY_ALIASES, Architecture
 
-SelfDistral = TypeVar("SelfDistral", bound="DistralAlgorithm")
 Optimization = Literal["joint", "alternating"]
 
 #: Arguments of A2C and PPO that are not the user's, and why

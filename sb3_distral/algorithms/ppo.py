@@ -1,7 +1,7 @@
 """Distral on Stable-Baselines3's proximal policy optimisation."""
 
 from math import ceil
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch as th
@@ -28,6 +28,8 @@ class DistralPPO(DistralAlgorithm, PPO):
     :class:`stable_baselines3.PPO`.
     """
 
+    policy_loss_key: ClassVar[str] = "train/policy_gradient_loss"
+
     @override
     def _setup_model(self) -> None:
         # Tasks may have different numbers of sub-environments.
@@ -47,11 +49,13 @@ class DistralPPO(DistralAlgorithm, PPO):
         total_timesteps: int,
         callback: MaybeCallback = None,
         log_interval: int = 1,
-        tb_log_name: str = "DistralPPO",
+        tb_log_name: str | None = None,
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
     ) -> SelfDistralPPO:
-        return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
+        # Recurrent and other derived classes have a name of their own.
+        name = tb_log_name or type(self).__name__
+        return super().learn(total_timesteps, callback, log_interval, name, reset_num_timesteps, progress_bar)
 
     @override
     def train(self) -> None:

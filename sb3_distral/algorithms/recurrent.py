@@ -105,7 +105,7 @@ class RecurrentDistralPPO(RecurrentDistralAlgorithm, DistralPPO):
     :param env: As :class:`DistralPPO`
     :param policy: As :class:`RecurrentDistralAlgorithm`
     :param n_steps: Steps of each sub-environment in a roll-out, over which gradients run back
-    :param batch_size: Rows of a minibatch; a multiple of ``n_steps``
+    :param batch_size: Rows of a minibatch, rounded down to whole sequences of ``n_steps``
     :param arguments: All other arguments of :class:`DistralPPO`
     """
 

@@ -1,14 +1,16 @@
 """What the updates of all learners share: one batch evaluated, one loss, one step, clipped column by column."""
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch as th
+from gymnasium import spaces
 from stable_baselines3.common.utils import explained_variance
 
 from sb3_distral.algorithms.distillation import DistillationCallback
 from sb3_distral.algorithms.logs import record_of_task
 from sb3_distral.algorithms.saving import ResumableAlgorithm
 from sb3_distral.method import objective
+from sb3_distral.networks.distributions import distribution_of
 from sb3_distral.policies.feedforward import DistralPolicy, Evaluation
 
 
@@ -33,6 +35,8 @@ class Batch(NamedTuple):
 class UpdatingAlgorithm(ResumableAlgorithm):
     """An algorithm that learns from roll-outs of several tasks, task by task."""
 
+    #: Under which the host logs the loss of the policies
+    policy_loss_key: ClassVar[str] = "train/policy_loss"
     policy: DistralPolicy  # type: ignore[assignment]
     task_names: list[str]
     normalize_advantage: bool
@@ -91,7 +95,7 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         parameters = evaluation.task_parameters
         # Without a bonus it is logged only.
         entropy = self.policy.family.entropy(parameters if self.ent_coef > 0 else parameters.detach())
-        rows = {"train/policy_loss": policy_rows, "train/value_loss": value_rows, "train/entropy_loss": -entropy}
+        rows = {self.policy_loss_key: policy_rows, "train/value_loss": value_rows, "train/entropy_loss": -entropy}
         weights = [1.0, self.vf_coef, self.ent_coef]
         if batch.distills and not distillation.alternating:
             rows["distral/distillation_loss"] = distillation.loss(evaluation)
@@ -101,10 +105,11 @@ class UpdatingAlgorithm(ResumableAlgorithm):
             rows["train/value_transfer_loss"] = differences.square()
             weights.append(distillation.value_l2_coef)
         losses = objective.sum_of_task_means(th.stack(list(rows.values()), dim=1), evaluation.tasks, self.n_tasks)
-        (losses @ losses.new_tensor(weights)).backward()  # type: ignore[no-untyped-call]
+        loss = losses @ losses.new_tensor(weights)
+        loss.backward()  # type: ignore[no-untyped-call]
         self._step()
         self._evaluations.append(Evaluation(*(None if part is None else part.detach() for part in evaluation)))  # type: ignore[arg-type]
-        return dict(zip(rows, losses.detach(), strict=True))
+        return {**dict(zip(rows, losses.detach(), strict=True)), "train/loss": loss.detach()}
 
     def _step(self) -> None:
         """Clip column by column, so that one task's reward scale cannot shrink another's step, and update."""
@@ -124,6 +129,9 @@ class UpdatingAlgorithm(ResumableAlgorithm):
             means = th.stack([th.stack(list(step.values())) for step in losses]).mean(dim=0).tolist()
             for key, mean in zip(losses[0], means, strict=True):
                 self.logger.record(key, mean)
+        if isinstance(self.action_space, spaces.Box) and self._evaluations:
+            distribution: Any = distribution_of(self._evaluations[-1].task_parameters, self.action_space).distribution
+            self.logger.record("train/std", distribution.stddev.mean().item())
 
     def _log_divergences(self) -> None:
         """Record how certain each task policy was in the last pass over the roll-out, and how far from π0."""

@@ -133,7 +133,7 @@ class LstmMultiInputColumn(LstmColumn):
     default_features = CombinedFeatures
 
 
-def evaluate_column(
+def evaluate_lstm_column(
     column: RecurrentActorCriticPolicy, observations: PyTorchObs, state: State, episode_starts: th.Tensor
 ) -> tuple[th.Tensor, th.Tensor, State]:
     """

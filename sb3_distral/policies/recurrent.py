@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from sb3_distral.networks.columns import TaskColumns
 from sb3_distral.networks.distributions import distribution_of
-from sb3_distral.networks.lstm import LstmCnnColumn, LstmColumn, LstmMultiInputColumn, evaluate_column
+from sb3_distral.networks.lstm import LstmCnnColumn, LstmColumn, LstmMultiInputColumn, evaluate_lstm_column
 from sb3_distral.networks.lstm_columns import RecurrentTaskColumns
 from sb3_distral.networks.memory import Memory, State
 from sb3_distral.policies.feedforward import DistralPolicy
@@ -45,14 +45,16 @@ class RecurrentTaskPolicy(TaskPolicy):
         self, obs: PyTorchObs, lstm_states: State, episode_starts: th.Tensor
     ) -> tuple[Distribution, State]:
         memory = Memory.of(lstm_states, episode_starts, self.distilled_policy.lstm_actor.num_layers)
-        distilled, _, memory.distilled = evaluate_column(self.distilled_policy, obs, memory.distilled, episode_starts)
-        task, _, memory.task = evaluate_column(self.task_column, obs, memory.task, episode_starts)
+        distilled, _, memory.distilled = evaluate_lstm_column(
+            self.distilled_policy, obs, memory.distilled, episode_starts
+        )
+        task, _, memory.task = evaluate_lstm_column(self.task_column, obs, memory.task, episode_starts)
         return self.combine(distilled, task), memory.state
 
     @override
     def predict_values(self, obs: PyTorchObs, lstm_states: State, episode_starts: th.Tensor) -> th.Tensor:  # type: ignore[override]
         memory = Memory.of(lstm_states, episode_starts, self.distilled_policy.lstm_actor.num_layers)
-        return evaluate_column(self.task_column, obs, memory.task, episode_starts)[1]
+        return evaluate_lstm_column(self.task_column, obs, memory.task, episode_starts)[1]
 
     @override
     def _predict(  # type: ignore[override]
@@ -98,7 +100,7 @@ class RecurrentDistralPolicy(DistralPolicy):
 
     @override
     def _run_distilled(self, plain: PyTorchObs, memory: Any) -> tuple[th.Tensor, th.Tensor]:
-        evaluation = evaluate_column(self.distilled_policy, plain, memory.distilled, memory.episode_starts)
+        evaluation = evaluate_lstm_column(self.distilled_policy, plain, memory.distilled, memory.episode_starts)
         outputs, values, memory.distilled = evaluation
         return outputs, values
 

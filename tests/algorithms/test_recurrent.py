@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 import sb3_distral.tasks
 from sb3_distral import DistilledPriorReward, DistralA2C, RecurrentDistralA2C, make_task_vec_env
-from sb3_distral.networks.lstm import LstmColumn, evaluate_column
+from sb3_distral.networks.lstm import LstmColumn, evaluate_lstm_column
 
 NO_COSTS = {"beta": float("inf"), "architecture": "one_column"}
 COSTS = {"alpha": 0.6, "beta": 4.0}
@@ -30,7 +30,7 @@ class PlainColumn(LstmColumn):
     """A column that sb3-contrib's loss trains through: its own cuts the gradient of the value off."""
 
     def evaluate_actions(self, obs, actions, lstm_states, episode_starts):
-        outputs, values, _ = evaluate_column(self, obs, lstm_states.pi, episode_starts)
+        outputs, values, _ = evaluate_lstm_column(self, obs, lstm_states.pi, episode_starts)
         log_policy = th.log_softmax(outputs, dim=1)
         log_prob = log_policy.gather(1, actions.unsqueeze(1)).squeeze(1)
         return values, log_prob, -(log_policy.exp() * log_policy).sum(dim=1)
@@ -142,7 +142,7 @@ def test_a_truncated_episode_is_continued_by_the_value_of_its_last_state():
     sequence = th.tensor(np.concatenate([states, [last]]))
     zeros = (th.zeros(1, 1, HIDDEN_SIZE), th.zeros(1, 1, HIDDEN_SIZE))
     with th.no_grad():
-        values = evaluate_column(column, sequence, zeros, th.zeros(4))[1]
+        values = evaluate_lstm_column(column, sequence, zeros, th.zeros(4))[1]
     assert rewards[:2].tolist() == [0.0, 0.0]
     assert rewards[2] == pytest.approx(model.gamma * float(values[-1]), rel=1e-4)
 
@@ -256,7 +256,7 @@ def test_a_recurrent_prior_remembers_the_episode_of_the_new_task():
             rewards.append(reward - info["task_reward"])
         zeros = (th.zeros(1, 1, HIDDEN_SIZE), th.zeros(1, 1, HIDDEN_SIZE))
         with th.no_grad():
-            outputs, _, _ = evaluate_column(prior, th.tensor(np.array(observations[:4])), zeros, th.zeros(4))
+            outputs, _, _ = evaluate_lstm_column(prior, th.tensor(np.array(observations[:4])), zeros, th.zeros(4))
         expected = 0.25 * th.log_softmax(outputs, dim=1)[range(4), [0, 1, 1, 0]]
         np.testing.assert_allclose(rewards, expected, rtol=1e-4)
 
@@ -292,6 +292,6 @@ def test_the_mean_of_opposite_tasks_is_undecided(trained):
         sequence[0, cue] = sequence[3, 2] = 1.0
         zeros = (th.zeros(1, 1, 16), th.zeros(1, 1, 16))
         with th.no_grad():
-            outputs, _, _ = evaluate_column(trained["recurrent"].distilled_policy, sequence, zeros, th.zeros(4))
+            outputs, _, _ = evaluate_lstm_column(trained["recurrent"].distilled_policy, sequence, zeros, th.zeros(4))
         policies.append(outputs[-1].softmax(dim=0))
     assert all(float(row.max()) < 0.95 for row in policies)

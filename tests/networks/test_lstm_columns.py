@@ -13,7 +13,7 @@ from sb3_distral.networks.lstm import (
     LstmCnnColumn,
     LstmColumn,
     LstmMultiInputColumn,
-    evaluate_column,
+    evaluate_lstm_column,
 )
 from sb3_distral.networks.lstm_columns import RecurrentTaskColumns
 from sb3_distral.networks.memory import Memory
@@ -69,7 +69,7 @@ def test_columns_together_equal_separate_ones(n_steps, sequences, arguments):
     for index, task in enumerate(sequences):
         own = slice(index * n_steps, (index + 1) * n_steps)
         own_state = (state[0][:, [index]], state[1][:, [index]])
-        expected, expected_values, after = evaluate_column(separate[task], rows[own], own_state, starts[own])
+        expected, expected_values, after = evaluate_lstm_column(separate[task], rows[own], own_state, starts[own])
         th.testing.assert_close(outputs[own], expected)
         th.testing.assert_close(values[own], expected_values)
         th.testing.assert_close(memory.task[0][:, [index]], after[0])
@@ -110,7 +110,7 @@ def test_a_column_reads_policy_and_value_linearly_from_one_lstm():
     rows, state = th.randn(6, 4), random_state(1, 1)
     starts = th.tensor([0.0, 0, 0, 1, 0, 0])
     hidden, _ = lstm_written_out(own.lstm_actor, rows, (state[0][:, 0], state[1][:, 0]), starts)
-    outputs, values, _ = evaluate_column(own, rows, state, starts)
+    outputs, values, _ = evaluate_lstm_column(own, rows, state, starts)
     th.testing.assert_close(outputs, own.action_net(hidden))
     th.testing.assert_close(values, own.value_net(hidden))
 
@@ -118,7 +118,7 @@ def test_a_column_reads_policy_and_value_linearly_from_one_lstm():
 def test_the_value_trains_the_lstm():
     """In sb3-contrib's shared LSTM it does not."""
     own = column()
-    evaluate_column(own, th.randn(6, 4), random_state(1, 2), th.zeros(6))[1].sum().backward()
+    evaluate_lstm_column(own, th.randn(6, 4), random_state(1, 2), th.zeros(6))[1].sum().backward()
     assert own.lstm_actor.weight_ih_l0.grad.abs().sum() > 0
 
 
