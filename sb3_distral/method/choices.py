@@ -66,7 +66,8 @@ def narrow(masks: Sequence[TaskMask], given: Sequence[Any], space: spaces.Space[
         rows = np.atleast_2d(np.asarray(other, dtype=bool))
         if len(rows) not in (1, len(masks)):
             raise UsageError(f"Masks of {len(rows)} rows were given for {len(masks)} observations. Give one for each.")
-        narrowed &= [mask.narrowed(rows[row % len(rows)]) for row, mask in enumerate(masks)]
+        others = [mask.narrowed(rows[row % len(rows)]) for row, mask in enumerate(masks)]
+        narrowed = np.logical_and(narrowed, others)
     if not leaves_action(narrowed, space).all():
         raise UsageError(
             f"The masks {given!r} leave no action of {space} that is valid in the task. Leave at least one."

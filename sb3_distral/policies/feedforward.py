@@ -347,8 +347,8 @@ class DistralPolicy(BasePolicy):
     @override
     def predict(self, observation: Any, *args: Any, action_masks: Any = None, **kwargs: Any) -> tuple[Any, Any]:
         if not (isinstance(observation, dict) and TASK_KEY in observation):
-            masks = {} if action_masks is None else {"action_masks": action_masks}
-            return self.distilled_policy.predict(observation, *args, **kwargs, **masks)
+            masks: dict[str, Any] = {} if action_masks is None else {"action_masks": action_masks}
+            return self.distilled_policy.predict(observation, *args, **(kwargs | masks))
         tasks = np.asarray(observation[TASK_KEY]).ravel()
         if tasks.min() < 0 or tasks.max() >= self.n_tasks:
             raise UsageError(
