@@ -20,11 +20,11 @@ class TaskMask(NamedTuple):
     own: list[bool]
     valid: list[bool]
 
-    def narrowed(self, given: np.ndarray) -> np.ndarray:
+    def spread(self, given: np.ndarray) -> np.ndarray:
         """
-        Leave those choices that are valid under another mask too.
+        Read a mask that may be of the task's own choices alone.
 
-        :param given: The other mask, an entry for each choice of all tasks or for each of the task's own
+        :param given: The mask, an entry for each choice of all tasks or for each of the task's own
         :return: Whether each choice is valid, ``bool``, shape (n_choices,)
         :raises UsageError: If it has another number of entries
         """
@@ -37,7 +37,7 @@ class TaskMask(NamedTuple):
             )
         mask = np.zeros(len(own), dtype=bool)
         mask[... if len(given) == len(own) else own] = given
-        return mask & self.valid
+        return mask
 
 
 def unmasked(space: spaces.Space[Any]) -> TaskMask:
@@ -56,7 +56,7 @@ def narrow(masks: Sequence[TaskMask], given: Sequence[Any], space: spaces.Space[
     Narrow the masks of rows by others.
 
     :param masks: Mask of the task of each row
-    :param given: The others, each one mask for all rows or one for each row, see :meth:`TaskMask.narrowed`
+    :param given: The others, each one mask for all rows or one for each row, see :meth:`TaskMask.spread`
     :param space: Actions of all tasks
     :return: Whether each choice is valid, ``bool``, shape (n_rows, n_choices)
     :raises UsageError: If one of the others does not fit, or nothing is left to be done
@@ -66,8 +66,8 @@ def narrow(masks: Sequence[TaskMask], given: Sequence[Any], space: spaces.Space[
         rows = np.atleast_2d(np.asarray(other, dtype=bool))
         if len(rows) not in (1, len(masks)):
             raise UsageError(f"Masks of {len(rows)} rows were given for {len(masks)} observations. Give one for each.")
-        others = [mask.narrowed(rows[row % len(rows)]) for row, mask in enumerate(masks)]
-        narrowed = np.logical_and(narrowed, others)
+        others = [mask.spread(rows[row % len(rows)]) for row, mask in enumerate(masks)]
+        narrowed &= np.array(others)
     if not leaves_action(narrowed, space).all():
         raise UsageError(
             f"The masks {given!r} leave no action of {space} that is valid in the task. Leave at least one."
@@ -85,8 +85,7 @@ def leaves_action(masks: np.ndarray, space: spaces.Space[Any]) -> np.ndarray:
     """
     # Of each component of an action, where its choices begin.
     starts = np.concatenate([[0], np.cumsum(n_choices_of(space))[:-1]])
-    possible: np.ndarray = np.logical_or.reduceat(masks, starts, axis=1).all(axis=1)
-    return possible
+    return np.asarray(np.logical_or.reduceat(masks, starts, axis=1).all(axis=1))
 
 
 def n_choices_of(space: spaces.Space[Any]) -> np.ndarray:
