@@ -1,6 +1,7 @@
 """What every Distral algorithm does: tasks, costs, logs. What its update is, the learners say."""
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
@@ -27,6 +28,7 @@ from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.algorithms.update import UpdatingAlgorithm
 from sb3_distral.envs.task_vec_env import Tasks, as_task_vec_env, has_tasks, holds_vec_envs, make_task_vec_env
 from sb3_distral.errors import UsageError
+from sb3_distral.method.choices import TaskMask
 from sb3_distral.method.costs import Costs, CostSchedule, TaskCoefficient, in_task_order
 from sb3_distral.method.families import make_family
 from sb3_distral.policies.feedforward import POLICY_ALIASES, Architecture
@@ -112,6 +114,8 @@ class DistralAlgorithm(UpdatingAlgorithm):
         self.distillation_epochs = distillation_epochs
         self.value_l2_coef = value_l2_coef
         self.task_names: list[str] = [] if task_env is None else list(task_env.task_names)
+        # For the policy of a model that is loaded without its environment.
+        self.task_masks: Sequence[TaskMask] | None = None
         self._task_episodes: dict[str, deque[dict[str, Any]]] = {}
         self._resume_state: dict[str, Any] | None = None
         self._evaluations = []
@@ -131,7 +135,8 @@ class DistralAlgorithm(UpdatingAlgorithm):
 
         :param task: Index or name of the task
         :return: A Stable-Baselines3 policy; with one column its ``state_dict`` fits the host's policy of that
-            architecture. Where tasks mask actions, its ``predict`` takes ``action_masks``
+            architecture. It acts among the actions that the task's fixed mask leaves; its ``predict`` takes
+            ``action_masks``, which narrow them further
         :raises UsageError: If there is no such task
         """
         names = self.task_names
@@ -148,10 +153,10 @@ class DistralAlgorithm(UpdatingAlgorithm):
         state: Any = None,
         episode_start: np.ndarray | None = None,
         deterministic: bool = False,
-        **masks: Any,
+        action_masks: Any = None,
     ) -> tuple[np.ndarray, Any]:
-        # On plain observations π0 also takes action_masks, as sb3-contrib's MaskablePPO does.
-        return self.policy.predict(observation, state, episode_start, deterministic, **masks)
+        # As sb3-contrib's MaskablePPO.
+        return self.policy.predict(observation, state, episode_start, deterministic, action_masks=action_masks)
 
     @staticmethod
     @override
@@ -196,6 +201,8 @@ class DistralAlgorithm(UpdatingAlgorithm):
             self._check_task_order(self.env)
             self.task_names = list(self.env.task_names)
             self.env.policy = self.policy
+            self.task_masks = getattr(self.env, "task_masks", None)
+        self.policy.set_task_masks(self.task_masks)
         self._update_costs()
 
     def _check_task_order(self, env: RegularizedReward) -> None:

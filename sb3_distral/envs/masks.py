@@ -9,6 +9,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_distral.envs.concat_vec_env import ConcatVecEnv
 from sb3_distral.errors import UsageError
+from sb3_distral.method.choices import TaskMask, leaves_action, own_choices
 
 #: The method of an environment that tells which actions are valid, by the convention of sb3-contrib's MaskablePPO.
 METHOD = "action_masks"
@@ -54,8 +55,8 @@ def make_action_masks(
     for name, mask in given.items():
         task = list(task_names).index(name)
         fixed[task][own[task]] = fitting(mask, int(own[task].sum()), f"The mask of task '{name}'")
-    names = [task_names[task] for task in tasks]
-    return ActionMasks(venv, names, np.stack(own)[tasks], np.stack(fixed)[tasks], offering, action_space)
+    task_masks = [TaskMask(*map(np.ndarray.tolist, pair)) for pair in zip(own, fixed, strict=True)]
+    return ActionMasks(venv, tasks, task_names, task_masks, offering, action_space)
 
 
 class ActionMasks:
@@ -63,9 +64,9 @@ class ActionMasks:
     Tell which actions are valid in each sub-environment now.
 
     :param venv: All sub-environments
-    :param names: Name of the task of each
-    :param own: Which actions the task of each has, shape (n_envs, n_choices)
-    :param fixed: Which of them are ever valid, likewise
+    :param tasks: Task of each, shape (n_envs,)
+    :param task_names: Name of each task
+    :param task_masks: Fixed mask of each task
     :param offering: The sub-environments that tell themselves which actions are valid
     :param action_space: Actions of all
     :raises UsageError: If a fixed mask leaves no action
@@ -74,17 +75,18 @@ class ActionMasks:
     def __init__(
         self,
         venv: VecEnv,
-        names: Sequence[str],
-        own: np.ndarray,
-        fixed: np.ndarray,
+        tasks: np.ndarray,
+        task_names: Sequence[str],
+        task_masks: Sequence[TaskMask],
         offering: np.ndarray,
         action_space: spaces.Space[Any],
     ):
-        self.venv, self.names, self.own, self.offering = venv, names, own, offering.tolist()
-        self.fixed = fixed.astype(np.int8)
-        self.n_choices = fixed.shape[1]
-        # Of each component of an action, where its choices begin.
-        self.starts = np.concatenate([[0], np.cumsum(n_choices_of(action_space))[:-1]])
+        self.venv, self.offering, self.action_space = venv, offering.tolist(), action_space
+        self.names = [task_names[task] for task in tasks]
+        self.task_masks = list(task_masks)
+        self.own = np.array([task_masks[task].own for task in tasks])
+        self.fixed = np.array([task_masks[task].valid for task in tasks], dtype=np.int8)
+        self.n_choices = self.fixed.shape[1]
         self.check(self.fixed)
 
     def current(self) -> np.ndarray:
@@ -111,7 +113,7 @@ class ActionMasks:
         :param masks: Shape (n_envs, n_choices)
         :raises UsageError: If a sub-environment has no valid choice for a component of its action
         """
-        possible = np.logical_or.reduceat(masks, self.starts, axis=1).all(axis=1)
+        possible = leaves_action(masks, self.action_space)
         if not possible.all():
             index = int(np.argmin(possible))
             raise UsageError(
@@ -127,28 +129,6 @@ class ActionMasks:
         :return: Its task and its place
         """
         return f"task '{self.names[index]}', sub-environment {index}"
-
-
-def n_choices_of(space: spaces.Space[Any]) -> np.ndarray:
-    """
-    Count the choices of each component of an action.
-
-    :param space: ``Discrete`` or ``MultiDiscrete``
-    :return: Their numbers, shape (n_components,)
-    """
-    return np.array([space.n]) if isinstance(space, spaces.Discrete) else space.nvec.ravel()  # type: ignore[attr-defined]
-
-
-def own_choices(space: spaces.Space[Any], joined: spaces.Space[Any]) -> np.ndarray:
-    """
-    Tell which choices a task has.
-
-    :param space: Actions of the task
-    :param joined: Actions of all tasks
-    :return: Which of all are its own, ``bool``, shape (n_choices,)
-    """
-    sizes = zip(n_choices_of(space), n_choices_of(joined), strict=True)
-    return np.concatenate([np.arange(of_all) < of_task for of_task, of_all in sizes])
 
 
 def fitting(mask: Any, n_choices: int, whose: str) -> np.ndarray:

@@ -12,11 +12,13 @@ from stable_baselines3.common.preprocessing import is_image_space, is_image_spac
 from stable_baselines3.common.vec_env import VecTransposeImage
 from typing_extensions import override
 
-from sb3_distral.envs.masks import n_choices_of
+from sb3_distral.envs.masks import METHOD
 from sb3_distral.envs.spaces import join, join_actions
 from sb3_distral.errors import UsageError
 from sb3_distral.method import objective
+from sb3_distral.method.choices import TaskMask, narrow, own_choices
 from sb3_distral.method.costs import check_coefficients
+from sb3_distral.method.families import make_family
 
 
 class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
@@ -27,11 +29,13 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
     (``ent_coef``) is the rest of (1). The task's own reward stays in ``info["task_reward"]``.
 
     :param env: An environment with the spaces of the training tasks, but for bounds and floating type; perhaps of fewer
-        discrete actions, and π0 is then the one among these. Put a ``Monitor`` inside to log its own returns
+        discrete actions or with a method ``action_masks()``, and π0 is then the one among the valid actions, as in
+        trainings. Put a ``Monitor`` inside to log its own returns
     :param distilled_policy: ``model.distilled_policy``, kept fixed; a recurrent one remembers the episode
     :param alpha: α, in [0, 1]
     :param beta: β > 0, ``inf`` for no prior
-    :raises UsageError: If the spaces are not those of the policy, or α or β are out of range
+    :raises UsageError: If the spaces are not those of the policy, or α or β are out of range; from ``step``, if an
+        action is not valid
     """
 
     def __init__(
@@ -55,7 +59,11 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
                 f"The environment's observations are {env.observation_space}, those of the distilled policy are "
                 f"{distilled_policy.observation_space}. Wrap the environment so that they are equal."
             )
-        self._has_fewer_actions = actions != known and not isinstance(known, spaces.Box)
+        self._offers_masks = env.has_wrapper_attr(METHOD)
+        self._own: TaskMask | None = None
+        if self._offers_masks or (actions != known and not isinstance(known, spaces.Box)):
+            own = own_choices(actions, known).tolist()
+            self._own = TaskMask(own, own)
         self.distilled_policy = distilled_policy
         self.kl_cost = objective.kl_cost(alpha, beta)
         self._observation: Any = None
@@ -90,17 +98,26 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
             if isinstance(self.env.action_space, spaces.MultiBinary):
                 taken = taken.float()
             # One row; Box actions of several dimensions are flat in Stable-Baselines3's distributions.
-            log_prob = float(distribution.log_prob(taken.reshape(1, -1) if taken.dim() > 0 else taken.reshape(1)))
-            return log_prob - self._log_prob_of_own_actions(distribution) if self._has_fewer_actions else log_prob
+            taken = taken.reshape(1, -1) if taken.dim() > 0 else taken.reshape(1)
+            if self._own is None:
+                return float(distribution.log_prob(taken))
+            return self._log_prob_among_valid(distribution, taken, self._own)
 
-    def _log_prob_of_own_actions(self, distribution: Any) -> float:
+    def _log_prob_among_valid(self, distribution: Any, taken: th.Tensor, own: TaskMask) -> float:
+        space = self.distilled_policy.action_space
+        given = [self.env.get_wrapper_attr(METHOD)()] if self._offers_masks else []
+        mask = th.as_tensor(narrow([own], given, space), device=taken.device)
         components = distribution.distribution
         components = components if isinstance(components, list) else [components]
-        sizes = n_choices_of(self.env.action_space)
-        return sum(
-            float(component.logits[0, :size].logsumexp(dim=0))
-            for component, size in zip(components, sizes, strict=True)
-        )
+        family = make_family(space)
+        valid = family.restrict(th.cat([component.logits for component in components], dim=1), mask)
+        log_prob = float(family.log_prob(valid, taken))
+        if log_prob <= th.finfo(valid.dtype).min / 2:
+            raise UsageError(
+                f"The action {taken[0].tolist()} was taken, but {METHOD}() of the environment excludes it, and so does "
+                "the prior. Learn by an algorithm that knows the masks, sb3-contrib's MaskablePPO for example."
+            )
+        return log_prob
 
 
 def as_seen_by_policies(space: spaces.Space[Any]) -> spaces.Space[Any]:

@@ -68,6 +68,8 @@ class TaskVecEnv(VecEnvWrapper):
         action_space = join_all("action", self.task_names, own)
         self._bounds = bounds_of([own[task] for task in self.tasks], action_space)
         self._masks = make_action_masks(venv, self.tasks, self.task_names, own, action_space, action_masks or {})
+        #: Fixed mask of each task, ``None`` where there are no masks
+        self.task_masks = None if self._masks is None else self._masks.task_masks
         n_choices = None if self._masks is None else self._masks.n_choices
         super().__init__(venv, with_task_space(venv.observation_space, len(self.task_names), n_choices), action_space)
 

@@ -18,40 +18,61 @@ from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from typing_extensions import override
 
-from sb3_distral.errors import UsageError
+from sb3_distral.method.choices import TaskMask, narrow, unmasked
 from sb3_distral.method.families import make_family
 from sb3_distral.networks.distributions import make_distribution
 
 
 class Maskable:
-    """A policy whose ``predict`` takes ``action_masks``, as those of sb3-contrib's ``MaskablePPO`` do."""
+    """
+    A policy whose ``predict`` takes ``action_masks``, as those of sb3-contrib's ``MaskablePPO`` do.
+
+    The policy of one task may have a mask of its own, which always holds.
+    """
 
     action_space: spaces.Space[Any]
-    device: th.device
+    task_mask: TaskMask | None = None
+    #: What holds now, shape (n_choices,) or (batch, n_choices)
     action_mask: th.Tensor | None = None
+
+    def set_task_mask(self, mask: TaskMask | None) -> None:
+        """
+        Act among the choices of a task alone.
+
+        :param mask: Fixed mask of the task, ``None``: every choice is valid
+        """
+        self.task_mask = mask
+        self.action_mask = None if mask is None else th.tensor(mask.valid)
 
     @contextmanager
     def masked(self, action_masks: Any) -> Iterator[None]:
         """
-        Hold a mask while an action is chosen.
+        Narrow the mask while an action is chosen.
 
-        :param action_masks: Whether each choice is valid, shape (batch, n_choices) or (n_choices,), or ``None``
-        :raises UsageError: If it does not fit the actions
+        :param action_masks: Whether each choice is valid, shape (batch, n_choices) or (n_choices,), where the choices
+            may be those of the task alone; or ``None``
+        :raises UsageError: If it does not fit the actions, or no action is left
         """
+        always = self.action_mask
         if action_masks is not None:
-            n_choices = make_family(self.action_space).n_parameters
-            mask = np.atleast_2d(np.asarray(action_masks))
-            if mask.shape[-1] != n_choices or not mask.any(axis=-1).all():
-                raise UsageError(
-                    f"action_masks={action_masks!r} was given for the actions {self.action_space}; expected "
-                    f"{n_choices} entries for each observation, one for each choice, of which one is valid at least. A "
-                    "task with fewer actions than others has the first ones: fill its mask up with zeros."
-                )
-            self.action_mask = th.as_tensor(mask, device=self.device)
+            task_mask = self.task_mask or unmasked(self.action_space)
+            masks = [task_mask] * len(np.atleast_2d(action_masks))
+            self.action_mask = th.as_tensor(narrow(masks, [action_masks], self.action_space))
         try:
             yield
         finally:
-            self.action_mask = None
+            self.action_mask = always
+
+    def restrict(self, parameters: th.Tensor) -> th.Tensor:
+        """
+        Condition a policy on the actions that are valid now.
+
+        :param parameters: Parameters, shape (batch, n_parameters)
+        :return: Those among valid actions
+        """
+        if self.action_mask is None:
+            return parameters
+        return make_family(self.action_space).restrict(parameters, self.action_mask.to(parameters.device))
 
 
 class Column(Maskable, ActorCriticPolicy):
@@ -60,12 +81,14 @@ class Column(Maskable, ActorCriticPolicy):
 
     :param args: As :class:`ActorCriticPolicy`
     :param state_dependent_std: Whether the network puts out standard deviations too, for Box actions
+    :param task_mask: Fixed mask of the one task whose policy this is
     :param kwargs: As :class:`ActorCriticPolicy`
     """
 
-    def __init__(self, *args: Any, state_dependent_std: bool = False, **kwargs: Any):
+    def __init__(self, *args: Any, state_dependent_std: bool = False, task_mask: TaskMask | None = None, **kwargs: Any):
         self.state_dependent_std = state_dependent_std
         super().__init__(*args, **kwargs)
+        self.set_task_mask(task_mask)
 
     @override
     def _build(self, lr_schedule: Schedule) -> None:
@@ -84,14 +107,13 @@ class Column(Maskable, ActorCriticPolicy):
     def _get_action_dist_from_latent(self, latent_pi: th.Tensor) -> Distribution:
         if self.action_mask is None:
             return super()._get_action_dist_from_latent(latent_pi)
-        logits = make_family(self.action_space).restrict(self.action_net(latent_pi), self.action_mask)
-        return self.action_dist.proba_distribution(action_logits=logits)
+        return self.action_dist.proba_distribution(action_logits=self.restrict(self.action_net(latent_pi)))
 
     @override
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        # Named only where it is set, so that Stable-Baselines3's own class can load the file otherwise.
-        own = {"state_dependent_std": True} if self.state_dependent_std else {}
-        return {**super()._get_constructor_parameters(), **own}
+        # Named only where they are set, so that Stable-Baselines3's own class can load the file otherwise.
+        own = {"state_dependent_std": self.state_dependent_std, "task_mask": self.task_mask}
+        return {**super()._get_constructor_parameters(), **{name: value for name, value in own.items() if value}}
 
 
 class CnnColumn(Column, ActorCriticCnnPolicy):

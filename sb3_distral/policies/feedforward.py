@@ -1,6 +1,7 @@
 """The policies of Distral: one distilled column, n task columns, and what each task's policy is made of."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from inspect import signature
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
@@ -14,10 +15,18 @@ from typing_extensions import override
 
 from sb3_distral.envs.task_id import MASK_KEY, TASK_KEY, plain_observation, plain_space
 from sb3_distral.errors import UsageError
+from sb3_distral.method.choices import TaskMask, narrow, unmasked
 from sb3_distral.method.families import make_family
 from sb3_distral.networks.columns import TaskColumns
 from sb3_distral.networks.distributions import distribution_of
-from sb3_distral.networks.heads import CnnColumn, Column, MultiInputColumn, evaluate_actor, evaluate_column
+from sb3_distral.networks.heads import (
+    CnnColumn,
+    Column,
+    Maskable,
+    MultiInputColumn,
+    evaluate_actor,
+    evaluate_column,
+)
 from sb3_distral.policies.task_policy import TaskPolicy
 
 Architecture = Literal["shared", "one_column", "two_columns"]
@@ -74,6 +83,7 @@ class DistralPolicy(BasePolicy):
     :param use_sde: Not supported, must be ``False``
     :param architecture: What the task policies are made of
     :param distilled_weight: Weight of π0 in two columns; the algorithm sets α where it is ``None``
+    :param task_masks: Fixed mask of each task, for observations without ``action_mask``; the algorithm sets them
     :param column_kwargs: Arguments of every column: ``net_arch``, ``activation_fn``, ``features_extractor_class``,
         ``log_std_init``, …, and ``state_dependent_std`` for Box actions: whether standard deviations are outputs of the
         networks (by default they are free parameters of each column, as in Stable-Baselines3)
@@ -95,6 +105,7 @@ class DistralPolicy(BasePolicy):
         use_sde: bool = False,
         architecture: Architecture = "two_columns",
         distilled_weight: float | None = None,
+        task_masks: Sequence[TaskMask] | None = None,
         **column_kwargs: Any,
     ):
         check_arguments(architecture, distilled_weight, use_sde)
@@ -108,6 +119,9 @@ class DistralPolicy(BasePolicy):
         initial_weight = 0.0 if distilled_weight is None else distilled_weight
         self.register_buffer("distilled_weights", th.full((self.n_tasks,), initial_weight))
         self._build(lr_schedule)
+        self.set_task_masks(task_masks)
+        # The masks of a call of predict, which hold all that is known.
+        self._predict_mask: th.Tensor | None = None
         # Algorithms that need nothing of π0 in a roll-out switch this off.
         self.evaluates_distilled = True
         self.last_step: ActionStep | None = None
@@ -139,12 +153,22 @@ class DistralPolicy(BasePolicy):
         if self.distilled_weight is None:
             self.distilled_weights.copy_(weights)
 
+    def set_task_masks(self, masks: Sequence[TaskMask] | None) -> None:
+        """
+        Follow the masks of the environment.
+
+        :param masks: Fixed mask of each task; ``None``: there are none
+        """
+        self.task_masks = None if masks is None else [TaskMask(*mask) for mask in masks]
+
     def task_policy(self, task: int) -> BasePolicy:
         """
         Copy one task's policy as it is now.
 
         :param task: Index of the task
-        :return: A Stable-Baselines3 policy on plain observations; its ``predict`` takes ``action_masks``
+        :return: A Stable-Baselines3 policy on plain observations, among the actions that the task's fixed mask leaves;
+            its ``predict`` takes ``action_masks``
+        :raises UsageError: If the task has a mask, which columns of this class cannot have
         """
         # Initial weights are overwritten at once: drawing them must not move the generators of a training.
         with th.random.fork_rng():
@@ -164,6 +188,9 @@ class DistralPolicy(BasePolicy):
             column.load_state_dict(self.distilled_policy.state_dict())
         else:
             self.task_columns.copy_column(task, column)
+        if self.task_masks is not None and not all(self.task_masks[task].valid):
+            check_maskable(policy)
+            policy.set_task_mask(self.task_masks[task])
         return policy.to(self.device)  # type: ignore[no-any-return]
 
     def split(self, obs: dict[str, th.Tensor]) -> tuple[PyTorchObs, th.Tensor]:
@@ -182,7 +209,12 @@ class DistralPolicy(BasePolicy):
         :param obs: A batch of observations with a task
         :return: Whether each choice is valid, shape (batch, n_parameters); ``None`` where there is no mask
         """
-        return obs.get(MASK_KEY)
+        if self._predict_mask is not None:
+            return self._predict_mask
+        if self.task_masks is None or MASK_KEY in obs:
+            return obs.get(MASK_KEY)
+        tasks = obs[TASK_KEY].long().flatten()
+        return th.tensor([mask.valid for mask in self.task_masks], device=tasks.device)[tasks]
 
     def evaluate(
         self,
@@ -313,15 +345,36 @@ class DistralPolicy(BasePolicy):
         return self.task_columns.values(plain, tasks)
 
     @override
-    def predict(self, observation: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    def predict(self, observation: Any, *args: Any, action_masks: Any = None, **kwargs: Any) -> tuple[Any, Any]:
         if not (isinstance(observation, dict) and TASK_KEY in observation):
-            return self.distilled_policy.predict(observation, *args, **kwargs)
-        tasks = np.asarray(observation[TASK_KEY])
+            masks: dict[str, Any] = {} if action_masks is None else {"action_masks": action_masks}
+            return self.distilled_policy.predict(observation, *args, **(kwargs | masks))
+        tasks = np.asarray(observation[TASK_KEY]).ravel()
         if tasks.min() < 0 or tasks.max() >= self.n_tasks:
             raise UsageError(
                 f"The observation names the tasks {tasks.tolist()}; expected integers below {self.n_tasks}."
             )
-        return self._predict_task(observation, *args, **kwargs)
+        with self._masked(tasks, [observation.get(MASK_KEY), action_masks]):
+            return self._predict_task(observation, *args, **kwargs)
+
+    @contextmanager
+    def _masked(self, tasks: np.ndarray, given: Sequence[Any]) -> Iterator[None]:
+        """
+        Hold the masks of rows while actions are chosen.
+
+        :param tasks: Task of each row, shape (batch,)
+        :param given: Masks that hold beside those of the tasks, each for all rows, for each row or ``None``
+        :raises UsageError: If one does not fit the actions, or no action is left
+        """
+        given = [masks for masks in given if masks is not None]
+        if given:
+            task_masks = self.task_masks or [unmasked(self.action_space)] * self.n_tasks
+            narrowed = narrow([task_masks[task] for task in tasks], given, self.action_space)
+            self._predict_mask = th.as_tensor(narrowed, device=self.device)
+        try:
+            yield
+        finally:
+            self._predict_mask = None
 
     def _predict_task(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         return super().predict(*args, **kwargs)
@@ -341,6 +394,21 @@ class DistralPolicy(BasePolicy):
             lr_schedule=self._dummy_schedule,
             architecture=self.architecture,
             distilled_weight=self.distilled_weight,
+            task_masks=self.task_masks,
+        )
+
+
+def check_maskable(policy: BasePolicy) -> None:
+    """
+    Refuse to make a task policy that would take actions which its task does not have.
+
+    :param policy: Policy of one task
+    :raises UsageError: If it cannot have a mask
+    """
+    if not isinstance(policy, Maskable):
+        raise UsageError(
+            f"The task has a mask of valid actions, which its column of the class {type(policy).__name__} cannot have. "
+            "Derive the column_class of your policy from sb3_distral.networks.heads.Column."
         )
 
 

@@ -9,6 +9,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from typing_extensions import override
 
+from sb3_distral.method.choices import TaskMask
 from sb3_distral.method.families import make_family
 from sb3_distral.networks.distributions import distribution_of
 from sb3_distral.networks.heads import Maskable, evaluate_actor
@@ -23,6 +24,7 @@ class TaskPolicy(Maskable, BasePolicy):
     :param column_class: Class of both columns
     :param column_kwargs: Arguments of both columns, as ``policy_kwargs``
     :param distilled_weight: Weight α of π0
+    :param task_mask: Fixed mask of the task
     """
 
     def __init__(
@@ -32,10 +34,12 @@ class TaskPolicy(Maskable, BasePolicy):
         column_class: type[ActorCriticPolicy],
         column_kwargs: dict[str, Any],
         distilled_weight: float,
+        task_mask: TaskMask | None = None,
     ):
         super().__init__(observation_space, action_space)
         self.column_class, self.column_kwargs = column_class, column_kwargs
         self.distilled_weight = distilled_weight
+        self.set_task_mask(task_mask)
         self.family = make_family(action_space, column_kwargs.get("state_dependent_std", False))
         arguments: Any = (observation_space, action_space, self._dummy_schedule)
         self.distilled_policy = column_class(*arguments, **column_kwargs)
@@ -60,9 +64,7 @@ class TaskPolicy(Maskable, BasePolicy):
         """
         weight = th.as_tensor(self.distilled_weight)
         parameters = self.family.combine(self.family.canonical(distilled), task, weight)
-        if self.action_mask is not None:
-            parameters = self.family.restrict(parameters, self.action_mask)
-        return distribution_of(parameters, self.action_space)
+        return distribution_of(self.restrict(parameters), self.action_space)
 
     def predict_values(self, obs: PyTorchObs) -> th.Tensor:
         """
@@ -84,5 +86,5 @@ class TaskPolicy(Maskable, BasePolicy):
 
     @override
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        names = ("observation_space", "action_space", "column_class", "column_kwargs", "distilled_weight")
+        names = ("observation_space", "action_space", "column_class", "column_kwargs", "distilled_weight", "task_mask")
         return {name: getattr(self, name) for name in names}

@@ -8,8 +8,9 @@ import torch as th
 from gymnasium import spaces
 from helpers import randomize
 from integration.toys import Toy
+from stable_baselines3.common.monitor import Monitor
 
-from sb3_distral import DistilledPriorReward, DistralA2C
+from sb3_distral import DistilledPriorReward, DistralA2C, RecurrentDistralA2C
 
 from .messages import refuses
 
@@ -49,3 +50,80 @@ def test_actions_that_the_policy_does_not_have_are_refused(policy, space):
     env.action_space = space
     with refuses(f"environment's actions are {space}", "Discrete(4)", "Wrap the environment"):
         DistilledPriorReward(env, policy)
+
+
+class Masked(Toy):
+    """In step k of an episode action k is not valid."""
+
+    def __init__(self, n_actions=4):
+        super().__init__(n_actions=n_actions, reward=0.0, length=9)
+
+    def action_masks(self):
+        return np.arange(self.action_space.n) != self.steps
+
+
+@pytest.mark.parametrize("n_actions", [4, 3])
+def test_the_prior_is_among_the_actions_that_are_valid_where_they_are_taken(policy, n_actions):
+    env = DistilledPriorReward(Monitor(Masked(n_actions)), policy, 1.0, 1.0)
+    observation, _ = env.reset(seed=0)
+    for step in range(3):
+        valid = [action for action in range(n_actions) if action != step]
+        expected = th.log_softmax(log_policy(policy, observation)[valid], dim=0)[0]
+        observation, reward, *_ = env.step(valid[0])
+        assert reward == pytest.approx(float(expected.detach()), rel=1e-5)
+
+
+def test_the_prior_of_a_task_is_that_of_its_training():
+    """Rewards of a training and of a new task pay for the same log π0."""
+    model = DistralA2C([Masked], policy_kwargs={"net_arch": [8]}, alpha=1.0, beta=1.0, seed=0)
+    randomize(model.policy)
+    observations = model.env.reset()
+    step = model.policy(model.policy.obs_to_tensor(observations)[0])[0].numpy()
+    expected = float(model.policy.last_step.distilled_log_prob.detach())
+    env = DistilledPriorReward(Masked(), model.distilled_policy, 1.0, 1.0)
+    env.reset()
+    env._observation = observations["obs"][0]
+    assert env.step(step[0])[1] == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_action_that_is_not_valid_is_refused(policy):
+    env = DistilledPriorReward(Masked(), policy)
+    env.reset(seed=0)
+    with refuses("action 0 was taken", "action_masks()", "MaskablePPO"):
+        env.step(0)
+
+
+def test_components_of_an_action_are_masked_one_by_one():
+    class Choosing(Toy):
+        def __init__(self):
+            super().__init__(reward=0.0)
+            self.action_space = spaces.MultiDiscrete([2, 3])
+
+    class MaskedChoosing(Choosing):
+        def action_masks(self):
+            return [True, False, False, True, True]
+
+    model = RecurrentDistralA2C([Choosing], policy_kwargs={"lstm_hidden_size": 4})
+    randomize(model.policy)
+    prior = model.distilled_policy
+    env = DistilledPriorReward(MaskedChoosing(), prior, 1.0, 1.0)
+    observation, _ = env.reset(seed=0)
+    zeros = th.zeros(prior.lstm_hidden_state_shape)
+    distribution, _ = prior.get_distribution(th.as_tensor(observation[None]), (zeros, zeros), th.zeros(1))
+    second = th.log_softmax(distribution.distribution[1].logits[0, 1:], dim=0)[1]
+    assert env.step(np.array([0, 2]))[1] == pytest.approx(float(second.detach()), rel=1e-5)
+
+
+def test_masks_of_other_actions_are_refused():
+    class Continuous(Toy):
+        def __init__(self):
+            super().__init__()
+            self.action_space = spaces.Box(-1.0, 1.0, (2,))
+
+    class MaskedContinuous(Continuous):
+        def action_masks(self):
+            return [True, True]
+
+    policy = DistralA2C([Continuous]).distilled_policy
+    with refuses("Masks were given for the actions Box", "Discrete and MultiDiscrete"):
+        DistilledPriorReward(MaskedContinuous(), policy)
