@@ -53,7 +53,7 @@ def evaluate_tasks(
     """
     Evaluate a model task by task, where :func:`evaluate_policy` pools the returns of all sub-environments.
 
-    :param model: A ``DistralA2C`` (each task's own policy acts), or a :class:`DistilledPredictor`
+    :param model: Any Distral algorithm (each task's own policy acts), or a :class:`DistilledPredictor`
     :param task_env: A ``TaskVecEnv``, wrapped or not
     :param n_eval_episodes: Episodes of each task, rounded up to a multiple of its sub-environments
     :param deterministic: Whether to take the likeliest actions

@@ -1,4 +1,6 @@
-"""The seven algorithms of Table 1 as data: names and the arguments of ``DistralA2C`` that make them.
+"""The seven algorithms of Table 1 as data: names and the arguments of a Distral algorithm that make them.
+
+The paper builds them on A3C; the same arguments make them of ``DistralPPO`` and of recurrent columns.
 
 Rows of the table are α, columns the architecture. The A3C rows have the entropy bonus in the loss, as A3C has, in place
 of the entropy-regularised return. α in the logits of A3C_2col is not given in the paper and only rescales the shared
@@ -24,7 +26,7 @@ _ROWS: dict[str, dict[str, Any]] = {
 
 def algorithm_arguments(name: str, beta: float = DEFAULT_BETA) -> dict[str, Any]:
     """
-    Arguments of ``DistralA2C`` for an algorithm of Table 1 at the total cost 1/β.
+    Give the arguments of a Distral algorithm that make one of Table 1 at the total cost 1/β.
 
     :param name: A name of Table 1
     :param beta: β = 1 / (c_KL + c_Ent); the A3C rows take 1/β as the entropy bonus in the loss

@@ -11,6 +11,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.preprocessing import preprocess_obs
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import nn
+from typing_extensions import override
 
 from sb3_distral.networks.layout import TaskLayout
 from sb3_distral.networks.stacking import (
@@ -31,6 +32,8 @@ class TaskFeatures(nn.Module):
     """
     Features extractors of all tasks, and the preprocessing before them.
 
+    Plain observations of a batch and their layout give features in order of task, of shape (batch, features).
+
     :param column: The network of one task, which says how its observations are preprocessed
     :param extractors: One extractor a task; one is enough for all where it has no parameters
     """
@@ -40,14 +43,8 @@ class TaskFeatures(nn.Module):
         self.observation_space, self.normalize_images = column.observation_space, column.normalize_images
         self.extractors = SeparateModules(extractors if has_state(extractors[0]) else extractors[:1])
 
+    @override
     def forward(self, observations: PyTorchObs, layout: TaskLayout) -> th.Tensor:
-        """
-        Extract the features of each row by its task's extractor.
-
-        :param observations: Plain observations of a batch
-        :param layout: Where its rows belong
-        :return: Features in order of task, shape (batch, features)
-        """
         if len(self.extractors) == 1:
             return layout.sort(self._extract(self.extractors[0], observations))
         # Images are preprocessed task by task, too: those of a whole roll-out do not fit into caches.
@@ -75,6 +72,9 @@ def select_rows(observations: PyTorchObs, rows: slice | th.Tensor) -> PyTorchObs
 class TaskColumns(nn.Module):
     """
     The actor-critic networks of n tasks as one network.
+
+    Plain observations, rows of any tasks in any order, and the task of each row, of shape (batch,), give outputs f about
+    the policies, of shape (batch, n_parameters), and values, of shape (batch, 1).
 
     :param columns: The separate networks, of equal structure; their parameters are copied
     """
@@ -106,14 +106,8 @@ class TaskColumns(nn.Module):
         self._sort_parameters()
         self._layouts: OrderedDict[int, TaskLayout] = OrderedDict()
 
+    @override
     def forward(self, observations: PyTorchObs, tasks: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
-        """
-        Evaluate the column of each row's task.
-
-        :param observations: Plain observations, rows of any tasks in any order
-        :param tasks: Task of each row, shape (batch,)
-        :return: Outputs f about the policies, shape (batch, n_parameters), and values, shape (batch, 1)
-        """
         layout = self._layout(tasks)
         features = layout.pad(self.features_extractor(observations, layout))
         is_shared = self.value_features_extractor is self.features_extractor

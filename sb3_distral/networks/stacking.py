@@ -8,6 +8,7 @@ from copy import deepcopy
 
 import torch as th
 from torch import nn
+from typing_extensions import override
 
 # Activations that give the same on any shape.
 ELEMENTWISE = (nn.Tanh, nn.ReLU, nn.ELU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Sigmoid)
@@ -15,7 +16,9 @@ ELEMENTWISE = (nn.Tanh, nn.ReLU, nn.ELU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Sigm
 
 class StackedLinear(nn.Module):
     """
-    Linear layers of several networks as one batched product.
+    Linear layers of several networks as one batched product, each applied to its rows.
+
+    Rows have shape (n_networks, n_rows, in_features), outputs (n_networks, n_rows, out_features).
 
     :param layers: One layer a network, of equal shape
     """
@@ -26,19 +29,16 @@ class StackedLinear(nn.Module):
         self.weight = nn.Parameter(th.stack([layer.weight.detach().t() for layer in layers]).contiguous())
         self.bias = nn.Parameter(th.stack([layer.bias.detach().unsqueeze(0) for layer in layers]))
 
+    @override
     def forward(self, rows: th.Tensor) -> th.Tensor:
-        """
-        Apply each network's layer to its rows.
-
-        :param rows: Shape (n_networks, n_rows, in_features)
-        :return: Shape (n_networks, n_rows, out_features)
-        """
         return th.baddbmm(self.bias, rows, self.weight)
 
 
 class StackedRow(nn.Module):
     """
-    A vector of each of several networks, which is the same in all of its rows.
+    A vector of each of several networks, appended to each of its rows.
+
+    Rows have shape (n_networks, n_rows, features), outputs (n_networks, n_rows, features + length of a vector).
 
     :param vectors: One vector a network, of equal length
     """
@@ -47,19 +47,16 @@ class StackedRow(nn.Module):
         super().__init__()
         self.vector = nn.Parameter(th.stack([vector.detach() for vector in vectors]).unsqueeze(1))
 
+    @override
     def forward(self, rows: th.Tensor) -> th.Tensor:
-        """
-        Append each network's vector to its rows.
-
-        :param rows: Shape (n_networks, n_rows, features)
-        :return: Shape (n_networks, n_rows, features + length of a vector)
-        """
         return th.cat([rows, self.vector.expand(-1, rows.shape[1], -1)], dim=2)
 
 
 class SharedModule(nn.Module):
     """
     A module without parameters: the same function for every task, applied to all rows at once.
+
+    Rows and outputs have shape (n_tasks, n_rows, features).
 
     :param module: The module of one task
     """
@@ -68,13 +65,8 @@ class SharedModule(nn.Module):
         super().__init__()
         self.module = module
 
+    @override
     def forward(self, rows: th.Tensor) -> th.Tensor:
-        """
-        Apply the one module to the rows of all tasks.
-
-        :param rows: Shape (n_tasks, n_rows, features)
-        :return: Shape (n_tasks, n_rows, features)
-        """
         return self.module(rows.flatten(0, 1)).unflatten(0, rows.shape[:2])  # type: ignore[no-any-return]
 
 
@@ -82,19 +74,16 @@ class SeparateModules(nn.ModuleList):
     """
     Modules of any kind, one a network, each applied to its own rows: for any module, fast for large ones.
 
+    Rows and outputs have shape (n_tasks, n_rows, features).
+
     :param modules: The modules; they are copied
     """
 
     def __init__(self, modules: Sequence[nn.Module]):
         super().__init__(deepcopy(module) for module in modules)
 
+    @override
     def forward(self, rows: th.Tensor) -> th.Tensor:
-        """
-        Apply each module to its rows.
-
-        :param rows: Shape (n_tasks, n_rows, features)
-        :return: Shape (n_tasks, n_rows, features)
-        """
         return th.stack([module(task_rows) for module, task_rows in zip(self, rows, strict=True)])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sb3_distral.method.tabular import boltzmann_policy, distilled_policy_from_counts, soft_backup, soft_value
-from tests.tabular.small_tasks import N_ACTIONS, N_STATES, distil, objective, random_tasks, solve_task
+from tests.method.small_tasks import N_ACTIONS, N_STATES, distil, objective, random_tasks, solve_task
 
 GENERATOR = np.random.default_rng(3)
 Q_VALUES = GENERATOR.normal(size=(4, 3))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sb3_distral.method.tabular import TabularTasks, boltzmann_policy, soft_value
-from tests.tabular.small_tasks import N_ACTIONS, N_STATES, make_learner, random_tasks
+from tests.method.small_tasks import N_ACTIONS, N_STATES, make_learner, random_tasks
 
 SURE = 1 - 1e-12
 
