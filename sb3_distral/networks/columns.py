@@ -73,8 +73,8 @@ class TaskColumns(nn.Module):
     """
     The actor-critic networks of n tasks as one network.
 
-    Plain observations, rows of any tasks in any order, and the task of each row, of shape (batch,), give outputs f about
-    the policies, of shape (batch, n_parameters), and values, of shape (batch, 1).
+    Plain observations, rows of any tasks in any order, and the task of each row, of shape (batch,), give outputs f
+    about the policies, of shape (batch, n_parameters), and values, of shape (batch, 1).
 
     :param columns: The separate networks, of equal structure; their parameters are copied
     """
