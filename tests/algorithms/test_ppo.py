@@ -246,6 +246,26 @@ def test_the_log_of_an_update_that_target_kl_stops_is_that_of_its_last_whole_pas
     assert logged[1] == logged[0]
 
 
+def test_the_logged_divergences_are_those_of_the_last_pass_alone():
+    """The second of two passes begins with the parameters that one pass of an equal model ends with."""
+    once, twice = (
+        ppo(table_tasks(2), n_steps=8, batch_size=16, n_epochs=n, learning_rate=0.1, **COSTS) for n in (1, 2)
+    )
+    for model in (once, twice):
+        th.manual_seed(7)
+        callback, log = prepare(model), LogKeeper.of(model)
+        roll_out(model, callback)
+        model.train()
+    twice.dump_logs()
+    (batch,) = once.rollout_buffer.get(16)
+    evaluation = once.policy.evaluate(batch.observations, distilled=True)
+    family, (parameters, prior) = once.policy.family, evaluation[1:3]
+    for key, rows in (("entropy", family.entropy(parameters)), ("kl", family.kl_divergence(parameters, prior))):
+        for task in range(2):
+            expected = float(rows[evaluation.tasks == task].mean())
+            assert log.logs[-1][f"distral/table-{task}/{key}"] == pytest.approx(expected, rel=1e-4)
+
+
 def test_how_far_policies_have_moved_is_the_mean_over_tasks(monkeypatch):
     model = ppo(unequal_tasks(), n_steps=8, batch_size=48, n_epochs=1, **COSTS)
     callback, log = prepare(model), LogKeeper.of(model)
