@@ -7,7 +7,9 @@ An upgrade that changes one of them fails here first, and says what it is needed
 import ast
 import inspect
 import io
+import json
 import textwrap
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,16 +22,28 @@ from gymnasium import spaces
 from sb3_contrib import RecurrentPPO
 from sb3_contrib.common.recurrent.buffers import RecurrentDictRolloutBuffer
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
-from stable_baselines3 import A2C
-from stable_baselines3.common import base_class, evaluation, utils
+from stable_baselines3 import A2C, PPO
+from stable_baselines3.common import base_class, distributions, evaluation, utils
 from stable_baselines3.common.buffers import DictRolloutBuffer
-from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList, CheckpointCallback
 from stable_baselines3.common.logger import HumanOutputFormat
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.save_util import load_from_zip_file
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env import (
+    CloudpickleWrapper,
+    DummyVecEnv,
+    VecEnv,
+    VecEnvWrapper,
+    VecFrameStack,
+    VecMonitor,
+    VecNormalize,
+    VecTransposeImage,
+    vec_frame_stack,
+)
+from stable_baselines3.common.vec_env.stacked_observations import StackedObservations
 
 import sb3_distral
+from sb3_distral.envs import state
 
 PACKAGE = Path(sb3_distral.__file__).parent
 ALGORITHMS = {"A2C": (A2C, "MlpPolicy"), "RecurrentPPO": (RecurrentPPO, "MlpLstmPolicy")}
@@ -59,8 +73,21 @@ def recurrent_ppo() -> RecurrentPPO:
     return RecurrentPPO("MlpLstmPolicy", "CartPole-v1", n_steps=2, batch_size=2, device="cpu")
 
 
+def ppo() -> PPO:
+    return PPO("MlpPolicy", "CartPole-v1", n_steps=2, batch_size=2, clip_range_vf=0.1, device="cpu")
+
+
+def box_policy(share_features_extractor: bool = True) -> ActorCriticPolicy:
+    policy_kwargs = {"share_features_extractor": share_features_extractor}
+    return A2C(ActorCriticPolicy, "Pendulum-v1", policy_kwargs=policy_kwargs, device="cpu").policy
+
+
 def vec_env() -> VecEnv:
     return DummyVecEnv([DictEnv])
+
+
+def box_vec_env() -> VecEnv:
+    return DummyVecEnv([lambda: gym.make("CartPole-v1")])
 
 
 def recurrent_policy() -> BasePolicy:
@@ -128,6 +155,35 @@ METHODS = [
     Method(
         ActorCriticPolicy, "_get_action_dist_from_latent", "latent_pi", "masks restrict the distribution of a column"
     ),
+    Method(
+        ActorCriticPolicy, "_build", "lr_schedule", "a column puts another distribution in place before its networks"
+    ),
+    Method(
+        distributions.DiagGaussianDistribution,
+        "proba_distribution_net",
+        "latent_dim log_std_init",
+        "standard deviations that depend on the state are outputs of the network too",
+    ),
+    Method(
+        distributions.DiagGaussianDistribution,
+        "proba_distribution",
+        "mean_actions log_std",
+        "standard deviations that depend on the state come with the means",
+    ),
+    *(
+        Method(kind, "proba_distribution", "action_logits", "the logits of a policy become a distribution")
+        for kind in (
+            distributions.CategoricalDistribution,
+            distributions.MultiCategoricalDistribution,
+            distributions.BernoulliDistribution,
+        )
+    ),
+    Method(
+        distributions,
+        "make_proba_distribution",
+        "action_space use_sde dist_kwargs",
+        "the parameters of a policy become a distribution",
+    ),
     Method(BasePolicy, "_dummy_schedule", "progress_remaining", "a policy outside of a training needs a learning rate"),
     Method(
         BasePolicy,
@@ -139,6 +195,15 @@ METHODS = [
     Method(BaseCallback, "_on_step", "", "evaluations take place after steps"),
     Method(BaseCallback, "_on_rollout_end", "", "the alternating distillation takes place at the end of a roll-out"),
     Method(CheckpointCallback, "_checkpoint_path", "checkpoint_type extension", "checkpoints are named as by SB3"),
+    Method(
+        StackedObservations,
+        "__init__",
+        "num_envs n_stack observation_space channels_order",
+        "frames are stacked beside the task",
+    ),
+    Method(StackedObservations, "reset", "observation", "frames are stacked beside the task"),
+    Method(StackedObservations, "update", "observations dones infos", "frames are stacked beside the task"),
+    Method(VecTransposeImage, "transpose_space", "observation_space key", "a policy sees images channel first"),
     Method(VecEnv, "_get_indices", "indices", "attributes of single sub-environments are read and set"),
     Method(VecEnv, "_reset_seeds", "", "suites use a seed once"),
     Method(VecEnv, "_reset_options", "", "suites use options once"),
@@ -178,14 +243,53 @@ ATTRIBUTES = [
     Attribute(a2c, "_stats_window_size", "the returns of each task are means over as many episodes"),
     Attribute(a2c, "ep_info_buffer", "an empty one tells that the counters were reset"),
     Attribute(recurrent_ppo, "_last_lstm_states", "the loop of sb3-contrib begins a roll-out with them"),
+    *(
+        Attribute(make, name, "an update is that of the host with the losses of Distral")
+        for make in (a2c, ppo)
+        for name in (
+            *("n_steps", "ent_coef", "vf_coef", "max_grad_norm", "normalize_advantage", "lr_schedule", "verbose"),
+            *("policy_aliases", "policy_class", "policy_kwargs", "rollout_buffer", "rollout_buffer_class"),
+        )
+    ),
+    *(
+        Attribute(ppo, name, "DistralPPO passes over its minibatches by these")
+        for name in ("batch_size", "n_epochs", "target_kl")
+    ),
+    *(
+        Attribute(lambda: a2c().rollout_buffer, name, "updates and logs read the roll-out, the distillation too")
+        for name in (
+            *("observations", "actions", "values", "log_probs", "advantages", "returns", "episode_starts"),
+            *("swap_and_flatten", "to_torch"),
+        )
+    ),
+    Attribute(lambda: VecFrameStack(box_vec_env(), 2), "stacked_obs", "the frames are a part of the place in a task"),
+    Attribute(
+        lambda: VecFrameStack(box_vec_env(), 2).stacked_obs, "stacked_observation_space", "the task is put into it"
+    ),
+    Attribute(lambda: CloudpickleWrapper(vec_env), "var", "a process makes its environments by it"),
+    Attribute(lambda: CallbackList([]), "callbacks", "the distillation is looked for among the user's callbacks"),
     Attribute(vec_env, "_seeds", "suites and joined environments hand seeds on"),
     Attribute(vec_env, "_options", "joined environments hand reset options on"),
     Attribute(vec_env, "reset_infos", "joined environments hand reset infos on"),
     *(
         Attribute(make, name, "a column is evaluated without its distribution object")
         for make in (lambda: a2c().policy, recurrent_policy)
-        for name in ("action_net", "value_net", "mlp_extractor", "share_features_extractor", "pi_features_extractor")
+        for name in (
+            *("action_net", "value_net", "mlp_extractor", "share_features_extractor", "pi_features_extractor"),
+            *("vf_features_extractor", "features_extractor", "normalize_images"),
+        )
     ),
+    *(
+        Attribute(lambda: a2c().policy.mlp_extractor, name, "columns are stacked layer by layer")
+        for name in ("policy_net", "value_net", "forward_actor")
+    ),
+    *(
+        Attribute(lambda: a2c().policy, name, "one optimizer of the same kind takes all columns")
+        for name in ("optimizer", "optimizer_class", "optimizer_kwargs")
+    ),
+    Attribute(lambda: a2c().policy, "action_dist", "a column puts another distribution in its place"),
+    Attribute(box_policy, "log_std_init", "standard deviations that depend on the state begin there"),
+    Attribute(box_policy, "log_std", "a normal policy has free standard deviations"),
     Attribute(recurrent_policy, "lstm_actor", "a column runs its LSTM over whole sequences"),
     Attribute(recurrent_policy, "lstm_hidden_state_shape", "the memory of all columns has their form"),
 ]
@@ -200,7 +304,7 @@ def test_attributes(attribute: Attribute) -> None:
 
 
 #: Names of our own that other classes of SB3 or PyTorch happen to have too.
-OWN_NAMES = {"_build", "_parameters"}
+OWN_NAMES = {"_parameters"}
 
 
 def test_no_private_name_is_used_that_is_not_named_here() -> None:
@@ -208,8 +312,9 @@ def test_no_private_name_is_used_that_is_not_named_here() -> None:
     nodes = [node for path in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
     used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     used |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-    owners: list[Any] = [a2c(), recurrent_ppo(), recurrent_policy(), vec_env(), DictRolloutBuffer]
-    owners += [RecurrentDictRolloutBuffer, VecEnvWrapper, CheckpointCallback, gym.Wrapper]
+    owners: list[Any] = [a2c(), ppo(), recurrent_ppo(), box_policy(), recurrent_policy(), vec_env(), DictRolloutBuffer]
+    owners += [RecurrentDictRolloutBuffer, VecEnvWrapper, VecFrameStack, VecNormalize, StackedObservations]
+    owners += [distributions.DiagGaussianDistribution, CheckpointCallback, gym.Wrapper]
     foreign = {name for owner in owners for name in dir(owner) if name.startswith("_") and not name.endswith("__")}
     named = {seam.name for seam in (*METHODS, *ATTRIBUTES)}
     assert used & foreign <= named | OWN_NAMES, "private names of SB3, sb3-contrib or gymnasium without a reason here"
@@ -325,6 +430,87 @@ def test_a2c_writes_its_optimizer_into_the_arguments_of_the_policy() -> None:
     assert isinstance(model.policy_kwargs["optimizer_kwargs"], dict), "we add foreach=True where A2C chose RMSProp"
 
 
+def test_ppo_turns_its_clip_ranges_into_schedules() -> None:
+    model: Any = ppo()
+    reason = "DistralPPO reads its clip ranges at the progress of the training"
+    assert (model.clip_range(1.0), model.clip_range_vf(1.0)) == (0.2, 0.1), reason
+    assert PPO("MlpPolicy", "CartPole-v1", device="cpu").clip_range_vf is None, "without it values are not clipped"
+
+
+def test_a_policy_makes_its_read_out_by_the_distribution_that_is_there_when_it_is_built() -> None:
+    class Wide(distributions.DiagGaussianDistribution):
+        def proba_distribution_net(self, latent_dim: int, log_std_init: float = 0.0) -> Any:
+            return th.nn.Linear(latent_dim, 5), None
+
+        def proba_distribution(self, mean_actions: th.Tensor, log_std: Any) -> Any:
+            assert log_std is None
+            return super().proba_distribution(mean_actions[:, :1], th.zeros(1))
+
+    class Own(ActorCriticPolicy):
+        def _build(self, lr_schedule: Any) -> None:
+            self.action_dist = Wide(1)
+            super()._build(lr_schedule)
+
+    policy = A2C(Own, "Pendulum-v1", device="cpu").policy
+    assert isinstance(policy.action_net, th.nn.Linear) and policy.action_net.out_features == 5, (
+        "action_dist is not what makes the read-out any more: a column could not put another in its place"
+    )
+    assert policy.get_distribution(th.zeros(2, 3)).mode().shape == (2, 1), "its outputs do not come to action_dist"
+
+
+def test_standard_deviations_are_a_vector_of_normal_policies_alone() -> None:
+    assert box_policy().log_std.shape == (1,), "log_std is put beside the means of each row"
+    assert not hasattr(a2c().policy, "log_std"), "log_std tells normal policies from others"
+
+
+def test_distributions_hold_those_of_pytorch() -> None:
+    rows = th.zeros(2, 4)
+    one = distributions.CategoricalDistribution(4).proba_distribution(action_logits=rows).distribution
+    several = distributions.MultiCategoricalDistribution([2, 2]).proba_distribution(action_logits=rows).distribution
+    assert one.logits.shape == (2, 4), "the prior among fewer actions is read from the logits"
+    assert [component.logits.shape for component in several] == [(2, 2)] * 2, "likewise, component by component"
+
+
+def test_a_frame_stack_makes_its_observations_by_the_name_that_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+
+    def make(*arguments: Any) -> Any:
+        made.append(arguments)
+        return StackedObservations(*arguments)
+
+    monkeypatch.setattr(vec_frame_stack, "StackedObservations", make)
+    venv = box_vec_env()
+    VecFrameStack(venv, 2)
+    assert made == [(1, 2, venv.observation_space, None)], (
+        "VecFrameStack does not look StackedObservations up in its module any more: it would refuse tasks"
+    )
+
+
+def box_of_images() -> VecEnv:
+    class Images(DictEnv):
+        observation_space = spaces.Box(0, 255, (36, 36, 3), np.uint8)  # type: ignore[assignment]
+
+    return DummyVecEnv([Images])
+
+
+WRAPPERS: dict[type[VecEnvWrapper], Callable[[], VecEnvWrapper]] = {
+    VecTransposeImage: lambda: VecTransposeImage(box_of_images()),
+    VecMonitor: lambda: VecMonitor(box_vec_env()),
+    VecNormalize: lambda: VecNormalize(box_vec_env()),
+    VecFrameStack: lambda: VecFrameStack(box_vec_env(), 2),
+}
+
+
+@pytest.mark.parametrize("kind", state.PLACE, ids=lambda kind: kind.__name__)
+def test_wrappers_keep_their_place_under_names_that_are_saved(kind: type[VecEnvWrapper]) -> None:
+    wrapper = WRAPPERS[kind]()
+    if kind is not VecTransposeImage:
+        wrapper.reset()
+        wrapper.step(np.zeros(1, dtype=int))
+    lacking = {*state.PLACE[kind], *state.STATISTICS.get(kind, ())} - set(vars(wrapper))
+    assert not lacking, f"{kind.__name__} keeps no {lacking} any more: a training would not go on where it stopped"
+
+
 def test_names_of_policies_are_refused_for_dict_observations_and_classes_are_not() -> None:
     with pytest.raises(ValueError):
         A2C("MlpPolicy", vec_env())
@@ -402,6 +588,8 @@ def test_a_save_leaves_out_what_is_made_anew_and_keeps_the_optimizer_by_a_dotted
     model.save(tmp_path / "model")
     data, parameters, _ = load_from_zip_file(tmp_path / "model.zip", device="cpu")
     assert data is not None and "n_steps" in data and set(parameters) == {"policy", "policy.optimizer"}
+    with zipfile.ZipFile(tmp_path / "model.zip") as archive:
+        assert json.loads(archive.read("data"))["n_steps"] == 2, "numbers are read before the model is loaded"
 
 
 def test_the_callback_of_evaluate_policy_sees_each_step() -> None:

@@ -228,6 +228,44 @@ def test_target_kl_stops_the_update_when_the_policies_have_moved(target_kl, monk
     assert model._n_updates == (1 if target_kl == 1e-6 else 3)
 
 
+def test_the_log_of_an_update_that_target_kl_stops_is_that_of_its_last_whole_pass():
+    """It stops at the first minibatch of the second pass, in which nothing was learned."""
+    logged = []
+    for arguments in ({"n_epochs": 1}, {"n_epochs": 3, "target_kl": 1e-6}):
+        model = ppo(table_tasks(2), n_steps=8, batch_size=16, learning_rate=0.1, **arguments, **COSTS)
+        callback, log = prepare(model), LogKeeper.of(model)
+        roll_out(model, callback)
+        model.train()
+        model.dump_logs()
+        logged.append({key: value for key, value in log.logs[-1].items() if not key.startswith("time/")})
+    for name in ("table-0", "table-1"):
+        assert {f"distral/{name}/kl", f"distral/{name}/entropy"} <= set(logged[0])
+    assert {"train/approx_kl", "train/policy_loss", "distral/distillation_loss", "train/n_updates"} <= set(logged[0])
+    # As in PPO, a pass that was begun counts.
+    assert [each.pop("train/n_updates") for each in logged] == [1, 2]
+    assert logged[1] == logged[0]
+
+
+def test_the_logged_divergences_are_those_of_the_last_pass_alone():
+    """The second of two passes begins with the parameters that one pass of an equal model ends with."""
+    once, twice = (
+        ppo(table_tasks(2), n_steps=8, batch_size=16, n_epochs=n, learning_rate=0.1, **COSTS) for n in (1, 2)
+    )
+    for model in (once, twice):
+        th.manual_seed(7)
+        callback, log = prepare(model), LogKeeper.of(model)
+        roll_out(model, callback)
+        model.train()
+    twice.dump_logs()
+    (batch,) = once.rollout_buffer.get(16)
+    evaluation = once.policy.evaluate(batch.observations, distilled=True)
+    family, (parameters, prior) = once.policy.family, evaluation[1:3]
+    for key, rows in (("entropy", family.entropy(parameters)), ("kl", family.kl_divergence(parameters, prior))):
+        for task in range(2):
+            expected = float(rows[evaluation.tasks == task].mean())
+            assert log.logs[-1][f"distral/table-{task}/{key}"] == pytest.approx(expected, rel=1e-4)
+
+
 def test_how_far_policies_have_moved_is_the_mean_over_tasks(monkeypatch):
     model = ppo(unequal_tasks(), n_steps=8, batch_size=48, n_epochs=1, **COSTS)
     callback, log = prepare(model), LogKeeper.of(model)
@@ -286,6 +324,32 @@ def test_a_hundredfold_reward_of_one_task_leaves_the_others_update_as_it_was(
     assert any(not th.equal(plain[0][name], old) for name, old in copied_parameters(before.columns[0]).items())
 
 
+# Tasks of few rows
+
+
+@COLUMNS
+def test_a_task_with_a_single_row_in_a_minibatch_trains_its_policy(architecture, monkeypatch):
+    """The second minibatch holds 8 rows of 48, one of them of the task with one sub-environment of six."""
+    options = with_sgd() | {"architecture": architecture, "n_steps": 8, "batch_size": 40, "n_epochs": 1} | COSTS
+    model = ppo(unequal_tasks(), **options)
+    roll_out(model)
+    counts, steps, descend = [], [], model._descend
+
+    def descend_and_compare(batch, *rows):
+        before = copied_parameters(Networks.of(model).columns[0])
+        losses = descend(batch, *rows)
+        after = copied_parameters(Networks.of(model).columns[0])
+        counts.append(int((batch.evaluation.tasks == 0).sum()))
+        # The value has a network of its own.
+        steps.append(size({name: after[name] - before[name] for name in before if "value" not in name}))
+        return losses
+
+    monkeypatch.setattr(model, "_descend", descend_and_compare)
+    model.train()
+    assert counts == [7, 1]
+    assert all(1e-4 < step < float("inf") for step in steps)
+
+
 # Errors
 
 
@@ -295,6 +359,12 @@ def test_a_minibatch_too_small_for_all_tasks_is_refused(algorithm):
         algorithm(table_tasks(3), n_steps=8, batch_size=5)
     assert algorithm(table_tasks(3), n_steps=8, batch_size=6).batch_size == 6
     algorithm(table_tasks(3), n_steps=8, batch_size=2, normalize_advantage=False).learn(24)
+
+
+def test_the_smallest_minibatch_is_that_of_the_task_with_the_fewest_sub_environments():
+    with pytest.raises(UsageError, match=r"batch_size=11 was given with 3 tasks.*batch_size=12 or more"):
+        ppo(unequal_tasks(), batch_size=11)
+    assert ppo(unequal_tasks(), batch_size=12).batch_size == 12
 
 
 def test_a_misspelt_argument_is_named():

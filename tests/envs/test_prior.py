@@ -127,3 +127,20 @@ def test_masks_of_other_actions_are_refused():
     policy = DistralA2C([Continuous]).distilled_policy
     with refuses("Masks were given for the actions Box", "Discrete and MultiDiscrete"):
         DistilledPriorReward(MaskedContinuous(), policy)
+
+
+def test_several_switches_have_the_sum_of_their_log_probabilities():
+    class Switches(Toy):
+        def __init__(self):
+            super().__init__(reward=1.0)
+            self.action_space = spaces.MultiBinary(3)
+
+    model = DistralA2C([Switches] * 2, policy_kwargs={"net_arch": [8]})
+    randomize(model.policy)
+    env = DistilledPriorReward(Switches(), model.distilled_policy, 1.0, 2.0)
+    observation, _ = env.reset(seed=0)
+    for action in ([0, 1, 1], [1, 0, 0]):
+        on = th.sigmoid(log_policy(model.distilled_policy, observation)).detach().numpy()
+        expected = 1.0 + 0.5 * np.log(np.where(action, on, 1 - on)).sum()
+        observation, reward, *_ = env.step(np.array(action, dtype=np.int8))
+        assert reward == pytest.approx(float(expected), rel=1e-5)

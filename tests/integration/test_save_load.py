@@ -6,10 +6,12 @@ from functools import partial
 import numpy as np
 import pytest
 import torch as th
+from stable_baselines3 import A2C
 from stable_baselines3.common import save_util
 
 import sb3_distral.tasks
 from sb3_distral import DistralA2C, make_task_vec_env
+from sb3_distral.errors import UsageError
 
 from .toys import DICT_SPACE, IMAGE_SPACE, ScriptedVecEnv, Toy, assert_equal, same, training_state
 
@@ -246,6 +248,29 @@ def test_as_many_environments_a_task_as_were_saved(tmp_path):
     DistralA2C(TASKS, n_envs_per_task=3).save(tmp_path / "model")
     assert DistralA2C.load(tmp_path / "model", env=TASKS).n_envs == 3 * len(TASKS)
     assert DistralA2C.load(tmp_path / "model", env=TASKS, n_envs_per_task=2).n_envs == 2 * len(TASKS)
+
+
+@pytest.mark.parametrize("as_made", [False, True], ids=["tasks", "TaskVecEnv"])
+def test_a_model_trains_on_in_environments_that_it_has_not_seen(as_made, tmp_path):
+    model = DistralA2C(TASKS, n_envs_per_task=2, seed=0).learn(40)
+    model.save(tmp_path / "model")
+    new = {"left": partial(Toy, length=7), "right": partial(Toy, reward=None, length=2)}
+    loaded = DistralA2C.load(tmp_path / "model", env=make_task_vec_env(new, 2) if as_made else new)
+    assert_equal(training_state(loaded), training_state(model))
+    assert loaded.n_envs == 4
+    loaded.learn(40, reset_num_timesteps=False)
+    assert loaded.num_timesteps == 80
+    before, after = model.get_parameters()["policy"], loaded.get_parameters()["policy"]
+    moved = {name for name in before if not th.equal(before[name], after[name])}
+    assert {name.split(".")[0] for name in moved} == {"distilled_policy", "task_columns"}
+
+
+@pytest.mark.parametrize("in_memory", [False, True], ids=["file", "file object"])
+def test_a_file_of_another_algorithm_is_refused(in_memory, tmp_path):
+    file = io.BytesIO() if in_memory else tmp_path / "a2c.zip"
+    A2C("MlpPolicy", Toy()).save(file)
+    with pytest.raises(UsageError, match=r"is no model of a Distral algorithm.*method save"):
+        DistralA2C.load(file, env=TASKS)
 
 
 def test_parameters_of_another_model_leave_alpha_as_it_is():

@@ -5,8 +5,10 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch as th
+from gymnasium import spaces
 from helpers import (
     N_ACTIONS,
+    N_STATES,
     TableEnv,
     distral,
     gradients_of,
@@ -19,6 +21,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
 from sb3_distral.envs.task_id import with_task
+from sb3_distral.errors import UsageError
 from sb3_distral.policies.feedforward import (
     Architecture,
 )
@@ -37,6 +40,18 @@ class DoubledFeatures(BaseFeaturesExtractor):
 
     def forward(self, observations):
         return self.factor * observations
+
+
+class ContinuousEnv(TableEnv):
+    """Actions are numbers, and observations may be none."""
+
+    def __init__(self, task, broken=False):
+        super().__init__(task)
+        self.action_space, self.broken = spaces.Box(-1.0, 1.0, (2,), np.float32), broken
+
+    def step(self, action):
+        observation, reward, *rest = super().step(0)
+        return np.full_like(observation, np.nan) if self.broken else observation, reward, *rest
 
 
 # What π0 sees
@@ -241,3 +256,32 @@ def test_columns_start_from_different_weights():
     firsts = [model.task_policy(task).task_column.mlp_extractor.policy_net[0].weight for task in range(N_TASKS)]
     firsts.append(model.distilled_policy.mlp_extractor.policy_net[0].weight)
     assert not any(th.equal(firsts[i], firsts[j]) for i in range(4) for j in range(i))
+
+
+# What is no policy any more
+
+
+def continuous(broken_task=None, **arguments):
+    tasks = [lambda task=task: ContinuousEnv(task, broken=task == broken_task) for task in range(N_TASKS)]
+    return distral(tasks, n_envs_per_task=2, **arguments)
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_continuous_actions_are_not_drawn_from_parameters_that_are_not_finite(number, deterministic):
+    policy = continuous(architecture="one_column").policy
+    observations = tensors(np.zeros((4, N_STATES), np.float32), np.array([0, 2, 1, 1]))
+    policy(observations, deterministic)
+    with th.no_grad():
+        policy.task_columns.action_net.bias[1] = number
+    with pytest.raises(UsageError, match=r"task 1 is not finite in sub-environment 2.*lower learning rate"):
+        policy(observations, deterministic)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("beta", [10.0, float("inf")])
+def test_a_training_on_continuous_actions_names_the_task_whose_observations_are_not_finite(architecture, beta):
+    """Without costs no reward would tell of it."""
+    model = continuous(broken_task=2, architecture=architecture, beta=beta)
+    with pytest.raises(UsageError, match=r"task 2 is not finite in sub-environment 4.*look at the environment"):
+        model.learn(60)
