@@ -18,6 +18,7 @@ from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from typing_extensions import override
 
+from sb3_distral.errors import UsageError
 from sb3_distral.method.choices import TaskMask, narrow, unmasked
 from sb3_distral.method.families import make_family
 from sb3_distral.networks.distributions import make_distribution
@@ -69,9 +70,15 @@ class Maskable:
 
         :param parameters: Parameters, shape (batch, n_parameters)
         :return: Those among valid actions
+        :raises UsageError: If there are masks for another number of rows
         """
         if self.action_mask is None:
             return parameters
+        if self.action_mask.dim() == 2 and len(self.action_mask) not in (1, len(parameters)):
+            raise UsageError(
+                f"{len(self.action_mask)} masks were given for {len(parameters)} observations. Give one for each, or "
+                "one for all."
+            )
         return make_family(self.action_space).restrict(parameters, self.action_mask.to(parameters.device))
 
 
