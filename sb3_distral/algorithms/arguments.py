@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from gymnasium import spaces
-from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_distral.envs.spaces import join
 from sb3_distral.envs.task_id import plain_space
 from sb3_distral.errors import UsageError
 from sb3_distral.policies.feedforward import Architecture, DistralPolicy
@@ -115,6 +117,72 @@ def check_memory(policy_class: type[DistralPolicy], aliases: PolicyAliases) -> N
             f"{policy_class.__name__} was given, by the policy argument or by a saved model; expected a subclass of "
             f"{own.__name__}. Use {prefix}DistralA2C or {prefix}DistralPPO with it."
         )
+
+
+#: Steps of all tasks for which a π0 that comes from elsewhere learns nothing
+STEPS_FROZEN = 100_000
+#: Arguments of a column that make its networks what they are
+NETWORK_ARGUMENTS = (
+    "net_arch",
+    "activation_fn",
+    "features_extractor_class",
+    "features_extractor_kwargs",
+    "normalize_images",
+    "state_dependent_std",
+    "lstm_hidden_size",
+    "n_lstm_layers",
+)
+
+
+def networks_of(distilled_policy: ActorCriticPolicy | None) -> dict[str, Any]:
+    """
+    Give the arguments that make networks like those of a distilled policy.
+
+    :param distilled_policy: π0 of another model, or ``None``
+    :return: Arguments of a column
+    """
+    known = {} if distilled_policy is None else distilled_policy._get_constructor_parameters()
+    return {name: known[name] for name in NETWORK_ARGUMENTS if known.get(name) is not None}
+
+
+def choose_training(
+    train_distilled: bool | int | None, distilled_policy: ActorCriticPolicy | None, architecture: Architecture
+) -> bool | int:
+    """
+    Choose whether, or from which step on, π0 learns.
+
+    :param train_distilled: What the user gave
+    :param distilled_policy: π0 of another model, or ``None``
+    :param architecture: What the task policies are made of
+    :return: Whether it learns, or the first step at which it does
+    :raises UsageError: If a π0 that has learned nothing, or is all there is, shall not learn
+    """
+    if train_distilled is None:
+        return True if distilled_policy is None or architecture == "shared" else STEPS_FROZEN
+    if train_distilled is not True and (distilled_policy is None or architecture == "shared"):
+        reason = (
+            "without a distilled_policy that has learned" if distilled_policy is None else "with architecture='shared'"
+        )
+        raise UsageError(f"train_distilled={train_distilled} was given {reason}, so that nothing could be learned.")
+    return train_distilled
+
+
+def check_same_spaces(distilled_policy: ActorCriticPolicy, env: VecEnv) -> None:
+    """
+    Refuse a distilled policy that does not know the spaces of the tasks.
+
+    :param distilled_policy: π0 of another model
+    :param env: The tasks
+    :raises UsageError: If its spaces differ in more than bounds
+    """
+    own = {"observation": plain_space(env.observation_space), "action": env.action_space}  # type: ignore[arg-type]
+    known = {"observation": distilled_policy.observation_space, "action": distilled_policy.action_space}
+    for kind, space in own.items():
+        if join(space, known[kind]) is None:
+            raise UsageError(
+                f"The tasks have the {kind} space {space}, the distilled_policy has {known[kind]}. Give tasks like "
+                "those that it was trained on, or wrap them so that they are."
+            )
 
 
 def column_arguments(

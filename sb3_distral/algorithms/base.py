@@ -16,8 +16,11 @@ from typing_extensions import override
 
 from sb3_distral.algorithms.arguments import (
     check_memory,
+    check_same_spaces,
     choose_policy_class,
+    choose_training,
     column_arguments,
+    networks_of,
     parse_env_and_policy,
     refuse_owned,
 )
@@ -67,6 +70,10 @@ class DistralAlgorithm(UpdatingAlgorithm):
     :param distillation_epochs: Gradient steps of each fit of π0, if alternating
     :param value_l2_coef: Weight of (Vi − V0)² in the loss (the paper's 3D experiments: 0.005); it also trains V0, which
         nothing else does where the architecture has task columns
+    :param distilled_policy: π0 of another model, with which all tasks begin and towards which they are drawn. Columns
+        are like its own, and it has the weight 1 in two columns, where nothing else is given
+    :param train_distilled: Whether that π0 learns from these tasks: ``False``, ``True``, or from which step on (of all
+        tasks together). By default 100 000: a π0 that learns from tasks which are not learned yet forgets
     :param policy_kwargs: Arguments of every column, as for the host
     :param host_arguments: All other arguments of the host. ``ent_coef`` is A3C's entropy bonus in the loss and excludes
         an entropy cost in the reward (α < 1 with finite β); ``max_grad_norm`` clips each column;
@@ -91,6 +98,8 @@ class DistralAlgorithm(UpdatingAlgorithm):
         optimization: Optimization = "joint",
         distillation_epochs: int = 1,
         value_l2_coef: float = 0.0,
+        distilled_policy: ActorCriticPolicy | None = None,
+        train_distilled: bool | int | None = None,
         policy_kwargs: dict[str, Any] | None = None,
         _init_setup_model: bool = True,
         **host_arguments: Any,
@@ -101,6 +110,9 @@ class DistralAlgorithm(UpdatingAlgorithm):
             env, policy = parse_env_and_policy(env, policy, self.policy_aliases)
             task_env = self._wrap_env(as_task_vec_env(env, n_envs_per_task), host_arguments.get("verbose", 0))
         space = None if task_env is None else task_env.observation_space
+        if distilled_policy is not None:
+            distilled_weight = 1.0 if distilled_weight is None else distilled_weight
+            policy_kwargs = {**networks_of(distilled_policy), **(policy_kwargs or {})}
         super().__init__(
             choose_policy_class(policy, space, self.policy_aliases),  # type: ignore[arg-type]
             task_env,  # type: ignore[arg-type]
@@ -113,6 +125,7 @@ class DistralAlgorithm(UpdatingAlgorithm):
         self.optimization = optimization
         self.distillation_epochs = distillation_epochs
         self.value_l2_coef = value_l2_coef
+        self.train_distilled = choose_training(train_distilled, distilled_policy, architecture)
         self.task_names: list[str] = [] if task_env is None else list(task_env.task_names)
         # For the policy of a model that is loaded without its environment.
         self.task_masks: Sequence[TaskMask] | None = None
@@ -123,6 +136,10 @@ class DistralAlgorithm(UpdatingAlgorithm):
         self._cost_progress = 1.0
         if _init_setup_model:
             self._setup_model()
+            if distilled_policy is not None:
+                assert self.env is not None
+                check_same_spaces(distilled_policy, self.env)
+                self.policy.start_from(distilled_policy)
 
     @property
     def distilled_policy(self) -> ActorCriticPolicy:

@@ -45,7 +45,7 @@ class DistillationCallback(BaseCallback):
 
         :return: Whether a task pays for its divergence from π0 or values are shared, and π0 is a policy of its own
         """
-        has_columns = self.model.policy.task_columns is not None
+        has_columns = self.model.policy.task_columns is not None and not self.model.distilled_is_frozen
         return has_columns and (bool(self.model.costs.kl.any()) or self.value_l2_coef > 0)
 
     def loss(self, evaluation: Evaluation) -> th.Tensor:

@@ -39,6 +39,7 @@ class UpdatingAlgorithm(ResumableAlgorithm):
     policy_loss_key: ClassVar[str] = "train/policy_loss"
     policy: DistralPolicy  # type: ignore[assignment]
     task_names: list[str]
+    train_distilled: bool | int
     normalize_advantage: bool
     _distillation: DistillationCallback
     #: What the last pass over the roll-out found, for the log
@@ -48,6 +49,12 @@ class UpdatingAlgorithm(ResumableAlgorithm):
     def n_tasks(self) -> int:
         """Number of tasks."""
         return len(self.task_names)
+
+    @property
+    def distilled_is_frozen(self) -> bool:
+        """Whether π0 learns nothing now, see ``train_distilled``."""
+        first = self.train_distilled
+        return not first if isinstance(first, bool) else self.num_timesteps < first
 
     def rollout_memory(self) -> Any:
         """
@@ -74,7 +81,7 @@ class UpdatingAlgorithm(ResumableAlgorithm):
             self._batch_memory(rollout_data),
             distilled=distills,
             distilled_values=distillation.value_l2_coef > 0,
-            distilled_gradient=not distillation.alternating,
+            distilled_gradient=not (distillation.alternating or self.distilled_is_frozen),
         )
         advantages = rollout_data.advantages
         if self.normalize_advantage:

@@ -18,6 +18,8 @@ from sb3_distral.errors import UsageError
 
 #: Logarithm of a standard deviation that a network puts out: below and above nothing can be learned.
 LOG_STD_RANGE = (-20.0, 2.0)
+#: The same of a column that shall leave π0 as it is, and still be able to learn
+NEUTRAL_LOG_STD = 2.0
 LOG_TWO_PI = 1.8378770664093453
 
 
@@ -50,6 +52,14 @@ class Family(ABC):
         :param weight: α, shape (batch, 1) or scalar
         :return: Parameters of πi, shape (batch, n_parameters)
         """
+
+    def neutral(self) -> th.Tensor:
+        """
+        Give outputs f under which two columns are π0^α.
+
+        :return: Outputs, shape (n_parameters,)
+        """
+        return th.zeros(self.n_parameters)
 
     @abstractmethod
     def log_prob(self, parameters: th.Tensor, actions: th.Tensor) -> th.Tensor:
@@ -280,6 +290,12 @@ class Gaussian(Family):
         precisions, task_precisions = weight * (-2.0 * log_stds).exp(), (-2.0 * task_log_stds).exp()
         sums = precisions + task_precisions
         return th.cat([(precisions * means + task_precisions * task_means) / sums, -0.5 * sums.log()], dim=-1)
+
+    @override
+    def neutral(self) -> th.Tensor:
+        # Nearly: no logarithm stands for no precision, and out of a very low one nothing is learned.
+        n = self.n_parameters // 2
+        return th.cat([th.zeros(n), th.full((n,), NEUTRAL_LOG_STD)])
 
     @override
     def log_prob(self, parameters: th.Tensor, actions: th.Tensor) -> th.Tensor:

@@ -161,6 +161,26 @@ class DistralPolicy(BasePolicy):
         """
         self.task_masks = None if masks is None else [TaskMask(*mask) for mask in masks]
 
+    def start_from(self, distilled_policy: ActorCriticPolicy) -> None:
+        """
+        Begin with the distilled policy of another model: every task policy is that one then.
+
+        With two columns (weighed 1) it is up to what :meth:`~sb3_distral.method.families.Family.neutral` adds. Task
+        columns begin with what the distilled network sees in its observations.
+
+        :param distilled_policy: π0 of another model, of the same spaces and networks
+        :raises UsageError: If its networks are of other shapes
+        """
+        check_same_networks(distilled_policy, self.distilled_policy)
+        self.distilled_policy.load_state_dict(distilled_policy.state_dict())
+        if self.task_columns is not None:
+            with th.random.fork_rng():
+                column = self._make_column(self._dummy_schedule)
+            column.load_state_dict(distilled_policy.state_dict())
+            if self.architecture == "two_columns":
+                silence(column, self.family.neutral())
+            self.task_columns.load_state_dict(self.task_columns_class([column] * self.n_tasks).state_dict())
+
     def task_policy(self, task: int) -> BasePolicy:
         """
         Copy one task's policy as it is now.
@@ -396,6 +416,38 @@ class DistralPolicy(BasePolicy):
             distilled_weight=self.distilled_weight,
             task_masks=self.task_masks,
         )
+
+
+def check_same_networks(given: ActorCriticPolicy, own: ActorCriticPolicy) -> None:
+    """
+    Refuse a network that cannot take the place of another.
+
+    :param given: A column of another model
+    :param own: A column of this one
+    :raises UsageError: If parameters have other names or shapes
+    """
+    shapes, own_shapes = ({key: tuple(p.shape) for key, p in net.state_dict().items()} for net in (given, own))
+    if shapes != own_shapes:
+        differing = sorted(dict(set(shapes.items()) ^ set(own_shapes.items())))
+        raise UsageError(
+            f"The distilled_policy and the columns of this model differ in {differing}. Give the policy and "
+            "policy_kwargs of the model that the distilled policy comes from, or none."
+        )
+
+
+def silence(column: ActorCriticPolicy, outputs: th.Tensor) -> None:
+    """
+    Let a network put out the same whatever it sees.
+
+    :param column: The network; its features are kept
+    :param outputs: What it shall put out, shape (n_parameters,)
+    """
+    with th.no_grad():
+        n_outputs = len(column.action_net.bias)  # type: ignore[arg-type]
+        column.action_net.weight.zero_()  # type: ignore[operator]
+        column.action_net.bias.copy_(outputs[:n_outputs])  # type: ignore[operator]
+        if n_outputs < len(outputs):
+            column.log_std.copy_(outputs[n_outputs:])
 
 
 def check_maskable(policy: BasePolicy) -> None:
