@@ -118,7 +118,7 @@ def difference(kind: Kind, first: Space, second: Space) -> str:
         key = next(key for key, own in first.items() if join(own, second[key]) is None)
         return f"Under the key '{key}': {difference(kind, first[key], second[key])}"
     if type(first) is not type(second):
-        wrapper = "FlattenObservation" if kind == "observation" else "DiscretizeAction or TransformAction"
+        wrapper = "FlattenObservation" if kind == "observation" else "TransformAction"
         kinds = f"{type(first).__name__} and {type(second).__name__}"
         return f"They are of different kinds, {kinds}; gymnasium.wrappers.{wrapper} can make them of one kind."
     if kind == "action":

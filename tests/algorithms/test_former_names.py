@@ -35,6 +35,9 @@ import sb3_distral.tasks
 from sb3_distral import DistralA2C, RecurrentDistralA2C
 from sb3_distral.policies.recurrent import RecurrentTaskPolicy
 
+# Pickles of NumPy 2 name modules that NumPy 1 does not have, whoever made them.
+pytestmark = pytest.mark.skipif(np.__version__ < "2", reason="the files were made with NumPy 2")
+
 DATA = Path(__file__).parents[1] / "data"
 LEARNERS = {"feedforward": DistralA2C, "recurrent": RecurrentDistralA2C}
 

@@ -158,7 +158,7 @@ DIFFERENCES = [
     ("observation", spaces.Dict(a=BOX), spaces.Dict(a=BOX, b=BOX), ["FilterObservation"]),
     ("observation", spaces.Dict(a=BOX, b=BOX), spaces.Dict(a=BOX, b=SINGLE), ["key 'b'", "TransformObservation"]),
     ("action", spaces.Discrete(3), spaces.Discrete(3, start=1), ["TransformAction"]),
-    ("action", spaces.Discrete(3), SINGLE, ["DiscretizeAction", "TransformAction"]),
+    ("action", spaces.Discrete(3), SINGLE, ["TransformAction"]),
     ("action", spaces.Box(0.0, 1.0, (2,)), SINGLE, ["TransformAction"]),
     ("action", spaces.MultiDiscrete([2, 2]), spaces.MultiDiscrete([2, 2, 2]), ["TransformAction"]),
 ]

@@ -25,7 +25,7 @@ def test_everything_that_a2c_logs_is_logged_and_each_task_has_keys_of_its_own(tm
             ("distral", "entropy"),
         )
     }
-    assert set(of_a2c) | by_task | {"distral/distillation_loss"} == set(log)
+    assert set(of_a2c) | by_task | {"distral/distillation_loss", "train/loss"} == set(log)
     assert all(np.isfinite(float(value)) for value in log.values() if value)
 
 

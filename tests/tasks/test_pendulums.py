@@ -35,7 +35,8 @@ def assert_equals_gymnasium(batch: Pendulums, mass: float, length: float) -> Non
             observations, rewards, terminated = batch.step(action[None])
             observation, reward, _, truncated, _ = single.step(action)
             # Squares of arrays and of numbers may differ in the last bit.
-            np.testing.assert_allclose(observations[0], observation, rtol=1e-6, atol=1e-6, strict=True)
+            np.testing.assert_allclose(observations[0], observation, rtol=1e-6, atol=1e-6)
+            assert (observations[0].shape, observations[0].dtype) == (observation.shape, observation.dtype)
             assert rewards[0] == pytest.approx(reward, rel=1e-6) and not terminated[0]
             assert truncated == (step == batch.max_episode_steps)
 
