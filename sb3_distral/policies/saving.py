@@ -154,7 +154,7 @@ def _describe_arguments(column: ActorCriticPolicy) -> Json:
         # Stable-Baselines3 forgets it.
         given["share_features_extractor"] = column.share_features_extractor
     described = {name: _name_of(name, given[name], known) for name, known in CLASSES.items()}
-    for name in VALUES.keys() & given.keys():
+    for name in [name for name in VALUES if name in given]:
         if not VALUES[name](given[name]):
             raise UsageError(f"{name}={given[name]!r} cannot be described in a file that runs no code. {ADVICE}")
         described[name] = given[name]
