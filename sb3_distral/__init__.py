@@ -15,6 +15,7 @@ from sb3_distral.algorithms.table1 import ALGORITHMS
 from sb3_distral.envs.prior import DistilledPriorReward
 from sb3_distral.envs.remote_vec_env import RemoteVecEnv
 from sb3_distral.envs.task_vec_env import TaskVecEnv, make_task_vec_env
+from sb3_distral.policies.saving import load_policy, save_policy
 
 __version__ = version("sb3-distral")
 
@@ -37,6 +38,8 @@ __all__ = [
     "TaskVecEnv",
     "__version__",
     "evaluate_tasks",
+    "load_policy",
     "make_task_vec_env",
+    "save_policy",
     "tasks",
 ]
