@@ -108,16 +108,15 @@ def test_statistics_of_a_policy_are_those_of_the_time_when_it_was_asked_for():
 @pytest.mark.parametrize("route", ["policy alone", "model without env", "model with env"])
 def test_statistics_are_saved_along(tmp_path, route):
     model = trained()
-    prior = model.distilled_policy
     if route == "policy alone":
-        prior.save(tmp_path / "file")
-        loaded = type(prior).load(tmp_path / "file")
+        model.distilled_policy.save(tmp_path / "file")
+        loaded = type(model.distilled_policy).load(tmp_path / "file")
     else:
         model.save(tmp_path / "file.zip")
         env = normalized(Far) if route == "model with env" else None
         loaded = DistralA2C.load(tmp_path / "file.zip", env=env, device="cpu").distilled_policy
     rewards = []
-    for policy in (prior, loaded):
+    for policy in (model.distilled_policy, loaded):
         env = DistilledPriorReward(Far(), policy, 1.0, 1.0)
         env.reset(seed=0)
         rewards.append(env.step(1)[1])
