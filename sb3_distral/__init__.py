@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 from sb3_distral import tasks
 from sb3_distral.algorithms.a2c import DistralA2C
+from sb3_distral.algorithms.annealing import AnnealPriorCallback
 from sb3_distral.algorithms.checkpoint import RolloutCheckpointCallback
 from sb3_distral.algorithms.distillation import DistillationCallback
 from sb3_distral.algorithms.evaluation import DistilledPredictor, TaskEvalCallback, evaluate_tasks
@@ -12,9 +13,12 @@ from sb3_distral.algorithms.ppo import DistralPPO
 from sb3_distral.algorithms.recurrent import RecurrentDistralA2C, RecurrentDistralPPO
 from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.algorithms.table1 import ALGORITHMS
+from sb3_distral.algorithms.warm_start import distilled_parameters
+from sb3_distral.envs.normalization import normalize_as_trained
 from sb3_distral.envs.prior import DistilledPriorReward
 from sb3_distral.envs.remote_vec_env import RemoteVecEnv
 from sb3_distral.envs.task_vec_env import TaskVecEnv, make_task_vec_env
+from sb3_distral.envs.vec_prior import VecDistilledPriorReward
 from sb3_distral.policies.saving import load_policy, save_policy
 
 __version__ = version("sb3-distral")
@@ -24,6 +28,7 @@ know_former_names()
 
 __all__ = [
     "ALGORITHMS",
+    "AnnealPriorCallback",
     "DistillationCallback",
     "DistilledPredictor",
     "DistilledPriorReward",
@@ -36,10 +41,13 @@ __all__ = [
     "RolloutCheckpointCallback",
     "TaskEvalCallback",
     "TaskVecEnv",
+    "VecDistilledPriorReward",
     "__version__",
+    "distilled_parameters",
     "evaluate_tasks",
     "load_policy",
     "make_task_vec_env",
+    "normalize_as_trained",
     "save_policy",
     "tasks",
 ]

@@ -143,8 +143,10 @@ class DistralAlgorithm(UpdatingAlgorithm):
 
     @property
     def distilled_policy(self) -> ActorCriticPolicy:
-        """π0, a Stable-Baselines3 policy on plain observations. It follows the training."""
-        return self.policy.distilled_policy
+        """π0, a Stable-Baselines3 policy on plain observations. It follows the training and carries its statistics."""
+        distilled_policy: Any = self.policy.distilled_policy
+        distilled_policy.observation_normalization = self._current_normalization()
+        return distilled_policy  # type: ignore[no-any-return]
 
     def task_policy(self, task: int | str) -> BasePolicy:
         """

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from sb3_distral.algorithms.checkpoint import env_state, random_state, set_env_state, set_random_state
 from sb3_distral.algorithms.reward import RegularizedReward
+from sb3_distral.envs.normalization import ObservationNormalization, current_normalization
 from sb3_distral.envs.task_vec_env import has_tasks, holds_vec_envs, make_task_vec_env
 from sb3_distral.errors import UsageError
 from sb3_distral.files import atomic_write
@@ -33,6 +34,13 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
     env: RegularizedReward | None
     n_envs_per_task: int
     _resume_state: dict[str, Any] | None
+    #: How observations are normalised, for π0 of a model that is loaded without its environment.
+    observation_normalization: ObservationNormalization | None = None
+
+    def _current_normalization(self) -> ObservationNormalization | None:
+        if self.env is not None:
+            self.observation_normalization = current_normalization(self.env)
+        return self.observation_normalization
 
     @override
     def save(
@@ -42,6 +50,7 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         include: Iterable[str] | None = None,
     ) -> None:
         self._resume_state = self._get_resume_state()
+        self._current_normalization()
         try:
             if isinstance(path, io.BufferedIOBase):
                 super().save(path, exclude, include)

@@ -89,12 +89,21 @@ class Column(Maskable, ActorCriticPolicy):
     :param args: As :class:`ActorCriticPolicy`
     :param state_dependent_std: Whether the network puts out standard deviations too, for Box actions
     :param task_mask: Fixed mask of the one task whose policy this is
+    :param observation_normalization: How the observations of its training were normalised, which this class only keeps
     :param kwargs: As :class:`ActorCriticPolicy`
     """
 
-    def __init__(self, *args: Any, state_dependent_std: bool = False, task_mask: TaskMask | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        *args: Any,
+        state_dependent_std: bool = False,
+        task_mask: TaskMask | None = None,
+        observation_normalization: Any = None,
+        **kwargs: Any,
+    ):
         self.state_dependent_std = state_dependent_std
         super().__init__(*args, **kwargs)
+        self.observation_normalization = observation_normalization
         self.set_task_mask(task_mask)
 
     @override
@@ -119,8 +128,9 @@ class Column(Maskable, ActorCriticPolicy):
     @override
     def _get_constructor_parameters(self) -> dict[str, Any]:
         # Named only where they are set, so that Stable-Baselines3's own class can load the file otherwise.
-        own = {"state_dependent_std": self.state_dependent_std, "task_mask": self.task_mask}
-        return {**super()._get_constructor_parameters(), **{name: value for name, value in own.items() if value}}
+        names = ("state_dependent_std", "task_mask", "observation_normalization")
+        own = {name: getattr(self, name) for name in names if getattr(self, name)}
+        return {**super()._get_constructor_parameters(), **own}
 
 
 class CnnColumn(Column, ActorCriticCnnPolicy):

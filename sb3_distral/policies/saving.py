@@ -16,6 +16,7 @@ from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtr
 from stable_baselines3.common.utils import get_device
 from torch import nn
 
+from sb3_distral.envs.normalization import normalization_from_json, normalization_of, normalization_to_json
 from sb3_distral.envs.space_json import Json, space_from_json, space_to_json
 from sb3_distral.errors import UsageError
 from sb3_distral.files import atomic_write
@@ -143,6 +144,7 @@ def describe(policy: BasePolicy) -> Json:
         "arguments": _describe_arguments(column),
         "distilled_weight": own.distilled_weight if two_columns else None,
         "task_mask": own.task_mask and own.task_mask._asdict(),
+        "observation_normalization": normalization_to_json(own),
         "observation_space": space_to_json(policy.observation_space),
         "action_space": space_to_json(policy.action_space),
     }
@@ -200,6 +202,9 @@ def _build(described: Json) -> BasePolicy:
         policy = policy_class(*own_spaces, column_class, arguments, float(weight))
     if described["task_mask"] is not None:
         policy.set_task_mask(_mask_from_json(described["task_mask"], unmasked(policy.action_space)))
+    if described["observation_normalization"] is not None:
+        policy.observation_normalization = normalization_from_json(described["observation_normalization"])
+        normalization_of(policy)  # refuses that of other observations
     return policy  # type: ignore[no-any-return]
 
 

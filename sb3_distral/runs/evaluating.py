@@ -11,7 +11,7 @@ from stable_baselines3.common.utils import set_random_seed
 
 from sb3_distral.algorithms.base import DistralAlgorithm
 from sb3_distral.algorithms.evaluation import DistilledPredictor, evaluate_tasks
-from sb3_distral.envs.prior import as_seen_by_policies
+from sb3_distral.envs.distilled_prior import as_seen_by_policies
 from sb3_distral.envs.task_id import plain_space
 from sb3_distral.envs.task_vec_env import TaskVecEnv
 from sb3_distral.errors import UsageError

@@ -19,10 +19,12 @@ from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import nn
 
 from sb3_distral import DistilledPriorReward, load_policy, save_policy
+from sb3_distral.envs.normalization import ObservationNormalization, normalization_of
 from sb3_distral.method.choices import TaskMask
 from sb3_distral.networks.heads import Column
 from sb3_distral.networks.lstm import OWNED
@@ -161,6 +163,7 @@ def test_every_argument_of_a_column_is_in_the_file_or_left_out_on_purpose():
     sources = (ActorCriticPolicy, RecurrentActorCriticPolicy, Column)
     arguments = {name for source in sources for name in signature(source.__init__).parameters}
     of_the_constructor = {"self", "args", "kwargs", "observation_space", "action_space", "task_mask"}
+    of_the_constructor |= {"observation_normalization"}  # beside the arguments
     of_training = {"lr_schedule", "optimizer_class", "optimizer_kwargs"}
     # DistralPolicy refuses the first, without which the others mean nothing.
     of_sde = {"use_sde", "full_std", "use_expln", "squash_output"}
@@ -311,4 +314,30 @@ def test_damaged_and_foreign_files_are_refused(tmp_path):
 
 def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path):
     with pytest.raises(FileNotFoundError):
+        load_policy(tmp_path / "policy.zip")
+
+
+@pytest.mark.parametrize("plain", [VECTOR, DICT], ids=["vector", "dict"])
+def test_statistics_of_observations_go_along(tmp_path, plain):
+    key = "obs" if plain is VECTOR else "vector"
+    policy_class = MlpPolicy if plain is VECTOR else MultiInputPolicy
+    policy = make_policy(policy_class, plain, ACTIONS, SMALL).distilled_policy
+    statistics = RunningMeanStd(shape=(4,))
+    statistics.update(np.random.default_rng(0).normal(3.0, 7.0, size=(9, 4)))
+    policy.observation_normalization = ObservationNormalization({key: statistics}, 5.0, 1e-8)
+    save_policy(policy, tmp_path / "policy.zip")
+    loaded = normalization_of(load_policy(tmp_path / "policy.zip"))
+    observation = {**plain.sample(), "vector": np.ones(4)} if plain is DICT else np.ones(4)
+    expected, found = (own.normalize(observation) for own in (policy.observation_normalization, loaded))
+    if plain is DICT:
+        expected, found = expected[key], found[key]
+    np.testing.assert_array_equal(found, expected)
+    assert loaded.clip == 5.0 and abs(found).max() > 0.05
+
+
+def test_statistics_of_other_observations_are_refused(tmp_path):
+    policy = make_policy(MlpPolicy, VECTOR, ACTIONS, SMALL).distilled_policy
+    policy.observation_normalization = ObservationNormalization({"obs": RunningMeanStd(shape=(3,))}, 5.0, 1e-8)
+    save_policy(policy, tmp_path / "policy.zip")
+    with refuses("have the shapes", "(3,)"):
         load_policy(tmp_path / "policy.zip")
