@@ -240,7 +240,7 @@ def test_the_log_of_an_update_that_target_kl_stops_is_that_of_its_last_whole_pas
         logged.append({key: value for key, value in log.logs[-1].items() if not key.startswith("time/")})
     for name in ("table-0", "table-1"):
         assert {f"distral/{name}/kl", f"distral/{name}/entropy"} <= set(logged[0])
-    assert {"train/approx_kl", "train/policy_loss", "distral/distillation_loss", "train/n_updates"} <= set(logged[0])
+    assert {"train/approx_kl", "train/policy_gradient_loss", "train/n_updates"} <= set(logged[0])
     # As in PPO, a pass that was begun counts.
     assert [each.pop("train/n_updates") for each in logged] == [1, 2]
     assert logged[1] == logged[0]
