@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,59 +17,59 @@ N_RESAMPLES = 2000
 LAST_BINS = 3
 #: Returns whose first passing is measured.
 LEVELS = (2, 4, 8)
-#: A number of a mean learning curve of so many steps.
-Measure = Callable[[Array, int], float]
+Rows = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class StepsTo:
+class Measure(NamedTuple):
     """
-    Steps of all tasks until the learning curve passes a return.
+    A number of a mean learning curve.
+
+    :param name: What it is
+    :param of_curve: Gives it from the mean return by bin
+    :param is_steps: Whether it counts bins, which stand for steps, and may be infinite
+    """
+
+    name: str
+    of_curve: Callable[[Array], float]
+    is_steps: bool = False
+
+    def __call__(self, results: Results, arm: str, rows: Rows) -> float:
+        """
+        Measure an arm.
+
+        :param results: Results
+        :param arm: The arm
+        :param rows: Indices of seeds, repeated or not, over which to take the mean
+        :return: The number, in steps of all tasks where it counts bins
+        """
+        number = self.of_curve(results.curves[arm][rows].mean(axis=0))
+        return number * results.study.timesteps / N_BINS if self.is_steps else number
+
+
+def bins_to(level: float, curve: Array) -> float:
+    """
+    Find when a learning curve first passes a return, on straight lines between the ends of bins.
 
     :param level: The return
-    """
-
-    level: float
-
-    def __call__(self, curve: Array, timesteps: int) -> float:
-        """
-        Find the first passing, on straight lines between the ends of bins.
-
-        :param curve: Mean return by bin
-        :param timesteps: Steps of the whole curve
-        :return: Steps, at least those of the first bin; infinite where the curve never passes
-        """
-        above = curve >= self.level
-        if not above.any():
-            return np.inf
-        first = int(above.argmax())
-        part = (self.level - curve[first - 1]) / (curve[first] - curve[first - 1]) if first > 0 else 1.0
-        return float((first + part) * timesteps / N_BINS)
-
-
-def area(curve: Array, timesteps: int) -> float:
-    """
-    Average a learning curve over its steps.
-
     :param curve: Mean return by bin
-    :param timesteps: Steps of the whole curve
-    :return: Mean return in the course of learning
+    :return: Bins that have gone by, at least the first one; infinite where the curve never passes
     """
-    return float(curve.mean())
+    above = curve >= level
+    if not above.any():
+        return np.inf
+    first = int(above.argmax())
+    part = (level - curve[first - 1]) / (curve[first] - curve[first - 1]) if first > 0 else 1.0
+    return float(first + part)
 
 
-def final(curve: Array, timesteps: int) -> float:
-    """
-    Average the end of a learning curve.
-
-    :param curve: Mean return by bin
-    :param timesteps: Steps of the whole curve
-    :return: Mean return in the last bins
-    """
-    return float(curve[-LAST_BINS:].mean())
+STEPS = tuple(Measure(f"steps to {level}", partial(bins_to, level), is_steps=True) for level in LEVELS)
+AREA = Measure("area", lambda curve: float(curve.mean()))
+FINAL = Measure("final", lambda curve: float(curve[-LAST_BINS:].mean()))
+#: All of them, in the order of the table.
+MEASURES = (*STEPS, AREA, FINAL)
 
 
-def draws(n_seeds: int) -> npt.NDArray[np.int64]:
+def draws(n_seeds: int) -> Rows:
     """
     Draw seeds with replacement, the same ones in every call.
 
@@ -90,19 +92,18 @@ def intervals(samples: Array, value: Array | float, n_seeds: int, n_comparisons:
     return ends(widened(samples, value, widening(n_seeds, n_seeds - 1)), n_comparisons)
 
 
-def estimated(measure: Measure, results: Results, arm: str) -> Estimate:
+def estimated(number: Callable[[Rows], float], n_seeds: int, n_comparisons: int = 1) -> Estimate:
     """
-    Measure the mean curve of an arm, with its interval over seeds.
+    Bootstrap a number over seeds.
 
-    :param measure: A measure
-    :param results: Results
-    :param arm: An arm
-    :return: Its value
+    :param number: Gives it from indices of seeds
+    :param n_seeds: Number of seeds
+    :param n_comparisons: Intervals that are to hold together with 95 % (Bonferroni)
+    :return: The number with its interval
     """
-    curves, timesteps = results.curves[arm], results.study.timesteps
-    value = measure(curves.mean(axis=0), timesteps)
-    samples = np.array([measure(curves[rows].mean(axis=0), timesteps) for rows in draws(len(curves))])
-    return Estimate(value, *map(float, intervals(samples, value, len(curves))))
+    value = number(np.arange(n_seeds))
+    samples = np.array([number(rows) for rows in draws(n_seeds)])
+    return Estimate(value, *map(float, intervals(samples, value, n_seeds, n_comparisons)))
 
 
 @dataclass(frozen=True)
@@ -129,38 +130,34 @@ class Pair:
         :param n_comparisons: Intervals that are to hold together with 95 % (Bonferroni)
         :return: The number; NaN where neither of two curves passes a level
         """
-        n_seeds = results.n_seeds
-        value = self._number(results, np.arange(n_seeds))
-        samples = np.array([self._number(results, rows) for rows in draws(n_seeds)])
-        return Estimate(value, *map(float, intervals(samples, value, n_seeds, n_comparisons)))
+        return estimated(lambda rows: self._number(results, rows), results.n_seeds, n_comparisons)
 
-    def _number(self, results: Results, rows: npt.NDArray[np.int64]) -> float:
-        first, second = (
-            np.float64(self.measure(results.curves[arm][rows].mean(axis=0), results.study.timesteps))
-            for arm in (self.first, self.second)
-        )
+    def _number(self, results: Results, rows: Rows) -> float:
+        first, second = (np.float64(self.measure(results, arm, rows)) for arm in (self.first, self.second))
         with np.errstate(invalid="ignore"):
             return float(first / second if self.is_ratio else first - second)
+
+    @property
+    def text(self) -> str:
+        """What the number is."""
+        return f"{self.measure.name}: {self.first} {'/' if self.is_ratio else '−'} {self.second}"
 
 
 BEST, NOTHING = "frozen-then-on", "KL+ent_2col"
 CLAIMS: tuple[Claim[Results], ...] = (
     Claim(
-        "π0 frozen, then trained on, needs at most a third of the steps of KL+ent_2col from nothing to a return of "
-        f"{', '.join(map(str, LEVELS))} (ratio of steps)",
-        tuple(Pair(BEST, NOTHING, StepsTo(level), is_ratio=True) for level in LEVELS),
+        "π0 frozen, then trained on, needs at most a third of the steps of learning from nothing to a return of "
+        f"{', '.join(map(str, LEVELS))}",
+        tuple(Pair(BEST, NOTHING, steps, is_ratio=True) for steps in STEPS),
         bound=1 / 3,
         is_above=False,
     ),
-    Claim("it ends at least as high as with π0 frozen (final return, difference)", (Pair(BEST, "frozen", final),)),
-    Claim("it has more area than π0 trained on from the first step (difference)", (Pair(BEST, "trained-on", area),)),
+    Claim("it ends at least as high as with π0 frozen", (Pair(BEST, "frozen", FINAL),)),
+    Claim("it has more area than π0 trained on from the first step", (Pair(BEST, "trained-on", AREA),)),
+    Claim("π0 of Distral is worth more than the network of A3C_multitask", (Pair(BEST, "multitask", AREA),)),
     Claim(
-        "π0 of Distral is worth more than the network of A3C_multitask (area, difference)",
-        (Pair(BEST, "multitask", area),),
+        "two columns have more area than one column that begins as π0, and than π0 in the reward alone",
+        (Pair(BEST, "warm-start", AREA), Pair(BEST, "prior-only", AREA)),
     ),
-    Claim(
-        "two columns have more area than columns that begin as π0, and than π0 in the reward alone (differences)",
-        (Pair(BEST, "warm-start", area), Pair(BEST, "prior-only", area)),
-    ),
-    Claim("the weight 1 of π0 has more area than 0.5 (difference)", (Pair(BEST, "weight-0.5", area),)),
+    Claim("the weight 1 of π0 has more area than 0.5", (Pair(BEST, "weight-0.5", AREA),)),
 )

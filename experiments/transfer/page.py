@@ -9,7 +9,17 @@ from matplotlib.figure import Figure
 from experiments.common.bootstrap import Estimate
 from experiments.common.claims import interval_text, number_text
 from experiments.common.pages import table, write_figure, write_page
-from experiments.transfer.measures import CLAIMS, LEVELS, N_RESAMPLES, StepsTo, area, draws, estimated, final, intervals
+from experiments.transfer.measures import (
+    CLAIMS,
+    MEASURES,
+    N_RESAMPLES,
+    STEPS,
+    Measure,
+    Pair,
+    draws,
+    estimated,
+    intervals,
+)
 from experiments.transfer.study import ARMS, N_BINS, Results, read_results
 
 PAGE, FIGURE = "claims.md", "transfer.png"
@@ -49,10 +59,10 @@ def draw_figure(results: Results) -> Figure:
     :return: The figure
     """
     figure = Figure(figsize=(13, 5.6), layout="constrained")
-    curves, *bars = figure.subplots(1, 1 + len(LEVELS), width_ratios=[3.4, *[1] * len(LEVELS)])
+    curves, *bars = figure.subplots(1, 1 + len(STEPS), width_ratios=[3.4, *[1] * len(STEPS)])
     _draw_curves(curves, results)
-    for axis, level in zip(bars, LEVELS, strict=True):
-        _draw_steps(axis, results, level)
+    for axis, measure in zip(bars, STEPS, strict=True):
+        _draw_steps(axis, results, measure)
     bars[0].set_yticks(range(len(ARMS)), [arm.label for arm in ARMS.values()])
     handles, labels = curves.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, handlelength=3)
@@ -66,22 +76,22 @@ def _draw_curves(axis: Any, results: Results) -> None:
         band = intervals(curves[rows].mean(axis=1), mean, results.n_seeds)
         axis.plot(thousands, mean, label=ARMS[arm].label, linewidth=2, **STYLES[arm])
         axis.fill_between(thousands, *band, color=STYLES[arm]["color"], alpha=0.13, linewidth=0)
-    axis.set_title(f"{results.study.n_tasks} unseen mazes (mean and 95 % interval over {results.n_seeds} seeds)")
+    axis.set_title(f"{results.study.n_tasks} unseen mazes (mean over seeds, 95 % interval; seeds: {results.n_seeds})")
     axis.set(xlabel="thousand steps of all tasks", ylabel="return of an episode, mean of tasks", xlim=(0, None))
     axis.grid(alpha=0.25)
 
 
-def _draw_steps(axis: Any, results: Results, level: int) -> None:
+def _draw_steps(axis: Any, results: Results, measure: Measure) -> None:
     end = results.study.timesteps / 1000
     for row, arm in enumerate(ARMS):
-        steps, low, high = np.array(estimated(StepsTo(level), results, arm)) / 1000
+        steps, low, high = np.array(_measured(measure, results, arm)) / 1000
         colour = STYLES[arm]["color"]
         if np.isinf(steps):
             axis.text(0.02 * end, row, "never", va="center", color=colour)
             continue
         axis.barh(row, steps, color=colour, alpha=0.75, height=0.7)
         axis.plot([low, min(high, end)], [row, row], color="black", linewidth=1.2)
-    axis.set(title=f"to a return of {level}", xlim=(0, end), ylim=(len(ARMS) - 0.4, -0.6), yticks=[])
+    axis.set(title=measure.name, xlim=(0, end), ylim=(len(ARMS) - 0.4, -0.6), yticks=[])
     axis.set_xlabel("thousand steps")
     axis.grid(axis="x", alpha=0.25)
 
@@ -97,9 +107,9 @@ def claims_lines(results: Results) -> list[str]:
     return [
         "# Transfer to unseen mazes: what was claimed and what came out",
         "",
-        f"**{results.progress}**: {len(ARMS)} ways to learn {study.n_tasks} unseen mazes, {study.timesteps} steps of all "
-        f"mazes together ({study.n_envs_per_task} sub-environments each), with {results.n_seeds} seeds of which every "
-        f"run is there. π0 comes from {study.source_timesteps} steps on other mazes.",
+        f"**{results.progress}**: {len(ARMS)} ways to learn {study.n_tasks} unseen mazes, {study.timesteps} steps of "
+        f"all mazes together ({study.n_envs_per_task} sub-environments each). Seeds of which every run is there: "
+        f"{results.n_seeds}. π0 comes from {study.source_timesteps} steps on other mazes.",
         "",
         f"Intervals (95 %) are bootstrapped: seeds are drawn anew, the same for all ways, {N_RESAMPLES} times; "
         "deviations are widened for the small number of seeds. A number holds if its interval lies on the claimed "
@@ -119,34 +129,30 @@ def claims_lines(results: Results) -> list[str]:
     ]
 
 
+def _measured(measure: Measure, results: Results, arm: str) -> Estimate:
+    return estimated(lambda rows: measure(results, arm, rows), results.n_seeds)
+
+
 def _judgements(results: Results) -> list[str]:
     rows = []
     for claim in CLAIMS:
         judgement = claim.judge(results)
-        for first, (value, interval, verdict) in zip(
-            [True] + [False] * len(claim.numbers), judgement.rows, strict=False
-        ):
-            head = [claim.text, claim.bound_text, f"**{judgement.verdict}**"] if first else ["", "", ""]
-            rows.append([head[0], head[1], value, interval, verdict, head[2]])
-    columns = ["claim", "bound", "measured", "95 % interval", "number", "claim holds?"]
-    return table(columns, rows, right=(1, 2, 3))
+        pairs = [pair.text for pair in claim.numbers if isinstance(pair, Pair)]
+        rows.append([claim.text, "", claim.bound_text, "", "", f"**{judgement.verdict}**"])
+        rows += [["", pair, "", *row] for pair, row in zip(pairs, judgement.rows, strict=True)]
+    return table(["claim", "number", "bound", "measured", "95 % interval", "verdict"], rows, right=(2, 3, 4))
 
 
 def _arms(results: Results) -> list[str]:
-    columns = ["way", *(f"steps to {level}" for level in LEVELS), "area", "final", "π0 before", "KL before"]
     rows = []
     for name, arm in ARMS.items():
-        cells = [_steps_text(estimated(StepsTo(level), results, name)) for level in LEVELS]
-        cells += [_text(estimated(measure, results, name)) for measure in (area, final)]
-        cells += [f"{results.zero_shot[name].mean():.2f}", f"{results.divergence[name].mean():.4f}"]
-        rows.append([arm.label, *cells])
-    return table(columns, rows, right=range(1, len(columns)))
+        cells = [_text(_measured(measure, results, name), measure) for measure in MEASURES]
+        before = [f"{results.zero_shot[name].mean():.2f}", f"{results.divergence[name].mean():.4f}"]
+        rows.append([name, arm.label, *cells, *before])
+    columns = ["name", "way", *(measure.name for measure in MEASURES), "π0 before", "KL before"]
+    return table(columns, rows, right=range(2, len(columns)))
 
 
-def _text(estimate: Estimate) -> str:
-    return f"{number_text(estimate.value)} {interval_text(estimate)}"
-
-
-def _steps_text(estimate: Estimate) -> str:
-    value, low, high = ("never" if np.isinf(number) else number_text(number, ".0f") for number in estimate)
-    return f"{value} [{low}, {high}]"
+def _text(estimate: Estimate, measure: Measure) -> str:
+    unit = ".0f" if measure.is_steps else ".2f"
+    return f"{number_text(estimate.value, unit)} {interval_text(estimate, unit)}".replace("inf", "never")
