@@ -21,6 +21,7 @@ help:  ## Print this list
 	@echo '  $(PYTHON) -m experiments.two_rooms run'
 	@echo '  $(PYTHON) -m experiments.figure4 run --suite grid-mazes --output runs/figure4'
 	@echo '  $(PYTHON) -m experiments.mazes run --output runs/mazes-results'
+	@echo '  $(PYTHON) -m experiments.transfer run --output runs/transfer'
 
 install: $(INSTALLED)  ## Make .venv and install the package with everything the commands below need
 

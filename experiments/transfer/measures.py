@@ -1,0 +1,163 @@
+"""What is measured of the learning curves, its bootstrap over seeds, and what is claimed of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from experiments.common.bootstrap import Estimate, ends, widened, widening
+from experiments.common.claims import Claim
+from experiments.transfer.study import N_BINS, Array, Results
+
+N_RESAMPLES = 2000
+#: Bins at the end of training whose mean is the final return.
+LAST_BINS = 3
+#: Returns whose first passing is measured.
+LEVELS = (2, 4, 8)
+Rows = npt.NDArray[np.int64]
+
+
+class Measure(NamedTuple):
+    """
+    A number of a mean learning curve.
+
+    :param name: What it is
+    :param of_curve: Gives it from the mean return by bin
+    :param is_steps: Whether it counts bins, which stand for steps, and may be infinite
+    """
+
+    name: str
+    of_curve: Callable[[Array], float]
+    is_steps: bool = False
+
+    def __call__(self, results: Results, arm: str, rows: Rows) -> float:
+        """
+        Measure an arm.
+
+        :param results: Results
+        :param arm: The arm
+        :param rows: Indices of seeds, repeated or not, over which to take the mean
+        :return: The number, in steps of all tasks where it counts bins
+        """
+        number = self.of_curve(results.curves[arm][rows].mean(axis=0))
+        return number * results.study.timesteps / N_BINS if self.is_steps else number
+
+
+def bins_to(level: float, curve: Array) -> float:
+    """
+    Find when a learning curve first passes a return, on straight lines between the ends of bins.
+
+    :param level: The return
+    :param curve: Mean return by bin
+    :return: Bins that have gone by, at least the first one; infinite where the curve never passes
+    """
+    above = curve >= level
+    if not above.any():
+        return np.inf
+    first = int(above.argmax())
+    part = (level - curve[first - 1]) / (curve[first] - curve[first - 1]) if first > 0 else 1.0
+    return float(first + part)
+
+
+STEPS = tuple(Measure(f"steps to {level}", partial(bins_to, level), is_steps=True) for level in LEVELS)
+AREA = Measure("area", lambda curve: float(curve.mean()))
+FINAL = Measure("final", lambda curve: float(curve[-LAST_BINS:].mean()))
+#: All of them, in the order of the table.
+MEASURES = (*STEPS, AREA, FINAL)
+
+
+def draws(n_seeds: int) -> Rows:
+    """
+    Draw seeds with replacement, the same ones in every call.
+
+    :param n_seeds: Number of seeds
+    :return: Indices of seeds, shape (N_RESAMPLES, n_seeds)
+    """
+    return np.random.default_rng(0).integers(n_seeds, size=(N_RESAMPLES, n_seeds))
+
+
+def intervals(samples: Array, value: Array | float, n_seeds: int, n_comparisons: int = 1) -> Array:
+    """
+    Give the 95 % intervals of numbers from their resamples.
+
+    :param samples: Numbers in every resample, shape (n_resamples, …)
+    :param value: The numbers, shape (…)
+    :param n_seeds: Number of seeds
+    :param n_comparisons: Intervals that are to hold together with 95 % (Bonferroni)
+    :return: Lower and upper ends, shape (2, …), NaN for one seed
+    """
+    return ends(widened(samples, value, widening(n_seeds, n_seeds - 1)), n_comparisons)
+
+
+def estimated(number: Callable[[Rows], float], n_seeds: int, n_comparisons: int = 1) -> Estimate:
+    """
+    Bootstrap a number over seeds.
+
+    :param number: Gives it from indices of seeds
+    :param n_seeds: Number of seeds
+    :param n_comparisons: Intervals that are to hold together with 95 % (Bonferroni)
+    :return: The number with its interval
+    """
+    value = number(np.arange(n_seeds))
+    samples = np.array([number(rows) for rows in draws(n_seeds)])
+    return Estimate(value, *map(float, intervals(samples, value, n_seeds, n_comparisons)))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """
+    A number of a claim: two arms compared, seed by seed since they share environments and the π0 that they begin with.
+
+    :param first: An arm
+    :param second: Another
+    :param measure: What is compared
+    :param is_ratio: Whether the number is first / second, else first − second
+    """
+
+    first: str
+    second: str
+    measure: Measure
+    is_ratio: bool = False
+
+    def __call__(self, results: Results, n_comparisons: int) -> Estimate:
+        """
+        Compare the two.
+
+        :param results: Results
+        :param n_comparisons: Intervals that are to hold together with 95 % (Bonferroni)
+        :return: The number; NaN where neither of two curves passes a level
+        """
+        return estimated(lambda rows: self._number(results, rows), results.n_seeds, n_comparisons)
+
+    def _number(self, results: Results, rows: Rows) -> float:
+        first, second = (np.float64(self.measure(results, arm, rows)) for arm in (self.first, self.second))
+        with np.errstate(invalid="ignore"):
+            return float(first / second if self.is_ratio else first - second)
+
+    @property
+    def text(self) -> str:
+        """What the number is."""
+        return f"{self.measure.name}: {self.first} {'/' if self.is_ratio else '−'} {self.second}"
+
+
+BEST, NOTHING = "frozen-then-on", "KL+ent_2col"
+CLAIMS: tuple[Claim[Results], ...] = (
+    Claim(
+        "π0 frozen, then trained on, needs at most a third of the steps of learning from nothing to a return of "
+        f"{', '.join(map(str, LEVELS))}",
+        tuple(Pair(BEST, NOTHING, steps, is_ratio=True) for steps in STEPS),
+        bound=1 / 3,
+        is_above=False,
+    ),
+    Claim("it ends at least as high as with π0 frozen", (Pair(BEST, "frozen", FINAL),)),
+    Claim("it has more area than π0 trained on from the first step", (Pair(BEST, "trained-on", AREA),)),
+    Claim("π0 of Distral is worth more than the network of A3C_multitask", (Pair(BEST, "multitask", AREA),)),
+    Claim(
+        "two columns have more area than one column that begins as π0, and than π0 in the reward alone",
+        (Pair(BEST, "warm-start", AREA), Pair(BEST, "prior-only", AREA)),
+    ),
+    Claim("the weight 1 of π0 has more area than 0.5", (Pair(BEST, "weight-0.5", AREA),)),
+)

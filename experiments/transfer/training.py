@@ -1,0 +1,152 @@
+"""One run: train on the first mazes if nobody has yet, then learn the new ones."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import VecEnv
+from typing_extensions import override
+
+from experiments.transfer.study import ARMS, N_BINS, Array, Run
+from sb3_distral import ALGORITHMS, DistilledPredictor, DistralA2C, evaluate_tasks, tasks
+from sb3_distral.algorithms.evaluation import EVALUATION_SEED
+
+SUITE = "grid-mazes"
+EPISODE = tasks.SUITES[SUITE].max_episode_steps
+#: The learning rate, which falls linearly to a sixth, in both trainings.
+RATE = 2e-3
+#: Seed of the new mazes; those of the first training have 0.
+NEW_MAZES = 1
+#: Sub-environments have the seeds that follow that of their training, and no two trainings shall share one.
+SEED_DISTANCE = 100
+#: Episodes of each maze in the evaluation of π0.
+N_EPISODES = 8
+
+
+@dataclass(frozen=True)
+class TransferWork:
+    """
+    Does the runs of the study.
+
+    :param sources: Folder of the models that π0 comes from; several runs of a seed share one
+    """
+
+    sources: Path
+
+    def __call__(self, run: Run) -> dict[str, Any]:
+        """
+        Do one run.
+
+        :param run: The run
+        :return: For JSON the return by task and bin of the task policies (``curves``), by task that of π0 before
+            learning (``zero_shot``) and KL(πi‖π0) then (``initial_kl``), and what it took (``learn_seconds``)
+        """
+        th.set_num_threads(1)
+        model, recorder = self.make_model(run), RewardRecorder(run)
+        zero_shot, divergence = before_learning(model, run)
+        start = time.perf_counter()
+        model.learn(run.timesteps, callback=recorder)
+        return {
+            "curves": recorder.curves().round(3).tolist(),
+            "zero_shot": zero_shot.round(3).tolist(),
+            "initial_kl": divergence.round(5).tolist(),
+            "learn_seconds": round(time.perf_counter() - start, 1),
+        }
+
+    def make_model(self, run: Run) -> DistralA2C:
+        """
+        Make the model that a run trains on the new mazes.
+
+        :param run: The run
+        :return: Its model, not trained yet
+        """
+        arm = ARMS[run.arm]
+        arguments = {**ALGORITHMS[arm.algorithm], **arm.arguments}
+        prior = None if arm.source is None else self.distilled_policy(arm.source, run)
+        model = _model(_new_mazes(run), run, distilled_policy=prior, **arguments)
+        if not arm.keeps_columns:
+            nothing = _model(_new_mazes(run), run, **ALGORITHMS[arm.algorithm])
+            model.policy.task_columns.load_state_dict(nothing.policy.task_columns.state_dict())  # type: ignore[union-attr]
+        return model
+
+    def distilled_policy(self, algorithm: str, run: Run) -> ActorCriticPolicy:
+        """
+        Give the π0 of a training on the first mazes, which is done if it has not been yet.
+
+        :param algorithm: Name of Table 1
+        :param run: The run that wants it
+        :return: π0; that of A3C_multitask is the network of all tasks
+        """
+        path = self.sources / f"{algorithm}-seed{run.seed}-steps{run.source_timesteps}.zip"
+        if not path.exists():
+            model = _model(tasks.make(SUITE, run.n_envs_per_task), run, **ALGORITHMS[algorithm])
+            model.learn(run.source_timesteps)
+            model.save(path)
+        return DistralA2C.load(path, device="cpu").distilled_policy
+
+
+def _model(env: VecEnv, run: Run, **arguments: Any) -> DistralA2C:
+    rate = LinearSchedule(RATE, RATE / 6, 1.0)
+    return DistralA2C(env, learning_rate=rate, seed=SEED_DISTANCE * run.seed, device="cpu", **arguments)
+
+
+def _new_mazes(run: Run) -> VecEnv:
+    return tasks.make(SUITE, run.n_envs_per_task, n_tasks=run.n_tasks, maze_seed=NEW_MAZES)
+
+
+def before_learning(model: DistralA2C, run: Run) -> tuple[Array, Array]:
+    """
+    Measure what is there before the first step of learning.
+
+    :param model: A model that is not trained yet
+    :param run: Its run
+    :return: Return of π0 on the new mazes, and KL(πi‖π0) where their episodes begin, each of shape (n_tasks,)
+    """
+    env = _new_mazes(run)
+    env.seed(EVALUATION_SEED + SEED_DISTANCE * run.seed)
+    policy: Any = model.policy
+    observations, _ = policy.obs_to_tensor(env.reset())
+    with th.no_grad(), th.random.fork_rng():
+        evaluation = policy.evaluate(observations, distilled=True)
+        divergence = policy.family.kl_divergence(evaluation.task_parameters, evaluation.distilled_parameters)
+        returns = evaluate_tasks(DistilledPredictor(model.distilled_policy), env, N_EPISODES)
+    by_task = [divergence[evaluation.tasks == task].mean() for task in range(run.n_tasks)]
+    return np.array([np.mean(own) for own in returns.values()]), np.array(by_task)
+
+
+class RewardRecorder(BaseCallback):
+    """
+    Record the tasks' own rewards in bins of training steps.
+
+    A goal ends no episode in these mazes, so that the mean reward of a step times the length of an episode is the
+    return of an episode, known at times when none has ended.
+
+    :param run: The run
+    """
+
+    def __init__(self, run: Run):
+        super().__init__()
+        self.run = run
+        self.sums, self.counts = np.zeros((run.n_tasks, N_BINS)), np.zeros(N_BINS)
+
+    @override
+    def _on_step(self) -> bool:
+        place = min((self.num_timesteps - 1) * N_BINS // self.run.timesteps, N_BINS - 1)
+        rewards = [info["task_reward"] for info in self.locals["infos"]]
+        np.add.at(self.sums[:, place], self.training_env.tasks, rewards)  # type: ignore[attr-defined]
+        self.counts[place] += self.run.n_envs_per_task
+        return True
+
+    def curves(self) -> Array:
+        """
+        Give the learning curves.
+
+        :return: Mean return of an episode by task and bin
+        """
+        return np.asarray(EPISODE * self.sums / self.counts)
