@@ -1,14 +1,17 @@
 """The generated pages of the studies, against the results that they are made of."""
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from experiments.common.store import read_done
 from experiments.figure4.page import write_claims
 from experiments.figure4.results import read_results
+from experiments.figure4.study import FIGURE_4
 from experiments.figure4.study import Study as Figure4
 from experiments.mazes.study import Study as Mazes
 from experiments.transfer import page as transfer_page
@@ -17,6 +20,9 @@ from experiments.transfer.study import read_results as read_transfer
 from experiments.two_rooms.page import CLAIMS, claims_lines
 from experiments.two_rooms.study import Study as TwoRooms
 from experiments.two_rooms.study import read_results as read_two_rooms
+from sb3_distral.tasks.grids.cells import MOVES, free_cells
+from sb3_distral.tasks.grids.layouts import Layout
+from sb3_distral.tasks.grids.mazes import GridMazes, make_maze
 
 DOCS = Path(__file__).parents[2] / "docs"
 RESULTS = DOCS / "results"
@@ -61,3 +67,40 @@ def test_numbers_about_transfer_are_those_of_the_claims() -> None:
     claims = (RESULTS / "transfer" / transfer_page.PAGE).read_text(encoding="utf-8")
     numbers = re.findall(r"\d+\.\d+", prose)
     assert numbers and [number for number in numbers if not re.search(rf"\b{re.escape(number)}\b", claims)] == []
+
+
+def best_return(maze: Layout, n_steps: int) -> float:
+    """
+    :param maze: A maze of ``grid-mazes``
+    :param n_steps: Length of an episode
+    :return: Expected return of the best policy, by dynamic programming over cells
+    """
+    cells = free_cells(maze.walls)
+    index = {tuple(cell): place for place, cell in enumerate(cells)}
+    moved = [[index.get(tuple(cell + move), place) for move in MOVES] for place, cell in enumerate(cells)]
+    goal = index[tuple(maze.goal)]
+    after = np.array(moved)
+    starts = np.arange(len(cells)) != goal
+    values = np.zeros(len(cells))
+    for _ in range(n_steps):
+        at_goal = 1.0 + values[starts].mean()
+        values = np.where(after == goal, at_goal, values[after]).max(axis=1)
+    return float(values[starts].mean())
+
+
+def test_what_figure_4_says_about_the_mazes() -> None:
+    page = (DOCS / "figure4.md").read_text(encoding="utf-8")
+    mazes = [make_maze(task) for task in range(8)]
+    assert f"{np.mean([best_return(maze, GridMazes.max_episode_steps) for maze in mazes]):.2f} is the return" in page
+    seen = Counter(cell.tobytes() for maze in mazes for cell in maze.features)
+    assert round(10 * np.mean([n == 1 for n in seen.values()])) == 9
+
+
+def test_final_returns_on_the_page_of_figure_4_are_those_of_the_results() -> None:
+    page = " ".join((DOCS / "figure4.md").read_text(encoding="utf-8").split())
+    algorithms, setting = read_results(RESULTS / "figure4" / "grid-mazes").algorithms, (0.01, 0.004)
+    place = FIGURE_4["grid-mazes"].settings.index(setting)
+    finals = {name: sorted(algorithms[name].final[place].mean(axis=1)) for name in ("KL_2col", "KL+ent_2col")}
+    first, second, third, fourth = finals["KL_2col"]
+    assert f"are {first:.2f}, {second:.2f}, {third:.2f} and {fourth:.2f}" in page
+    assert f"end at {finals['KL+ent_2col'][0]:.2f} to {finals['KL+ent_2col'][-1]:.2f}" in page
