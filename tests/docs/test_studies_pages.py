@@ -104,3 +104,11 @@ def test_final_returns_on_the_page_of_figure_4_are_those_of_the_results() -> Non
     first, second, third, fourth = finals["KL_2col"]
     assert f"are {first:.2f}, {second:.2f}, {third:.2f} and {fourth:.2f}" in page
     assert f"end at {finals['KL+ent_2col'][0]:.2f} to {finals['KL+ent_2col'][-1]:.2f}" in page
+
+
+def test_levels_on_the_page_of_two_rooms_are_those_of_the_claims() -> None:
+    page = " ".join((DOCS / "two-rooms.md").read_text(encoding="utf-8").split())
+    (row,) = re.findall(
+        r"\| training \| -2\.00 \| \d+ \| (\d+) \| (\S+) \|", (RESULTS / "two-rooms" / CLAIMS).read_text()
+    )
+    assert f"At −2, which separate learning passes here after {row[0]} iterations, it is {row[1]}." in page
