@@ -128,14 +128,16 @@ class Pair:
 
         :param results: Results
         :param n_comparisons: Intervals that are to hold together with 95 % (Bonferroni)
-        :return: The number; NaN where neither of two curves passes a level
+        :return: The number; NaN for a ratio to steps that the study is too short for
         """
         return estimated(lambda rows: self._number(results, rows), results.n_seeds, n_comparisons)
 
     def _number(self, results: Results, rows: Rows) -> float:
-        first, second = (np.float64(self.measure(results, arm, rows)) for arm in (self.first, self.second))
-        with np.errstate(invalid="ignore"):
-            return float(first / second if self.is_ratio else first - second)
+        first, second = (self.measure(results, arm, rows) for arm in (self.first, self.second))
+        if not self.is_ratio:
+            return first - second
+        # What has not been reached yet may have been near: of that ratio nothing is known.
+        return np.nan if np.isinf(second) else first / second
 
     @property
     def text(self) -> str:

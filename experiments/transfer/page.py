@@ -123,7 +123,8 @@ def claims_lines(results: Results) -> list[str]:
         "",
         "Steps until the mean learning curve over seeds passes a return, mean return in the course of learning (area), "
         f"in the last 3 of {N_BINS} bins (final), and before learning: return of π0, and KL(πi‖π0) in nats. From "
-        "nothing, π0 is a network that is not trained.",
+        "nothing, π0 is a network that is not trained. What is never passed in these steps might be passed later: a "
+        "ratio to it is not known.",
         "",
         *_arms(results),
     ]

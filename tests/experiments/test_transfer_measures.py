@@ -69,18 +69,20 @@ def test_seeds_are_drawn_alike_for_both_of_a_pair() -> None:
 
 
 def test_claims_hold_where_they_should() -> None:
-    starts = {"frozen-then-on": [0] * 3, "trained-on": [2] * 3, "KL+ent_2col": [24] * 3}
+    starts = {"frozen-then-on": [-2] * 3, "KL+ent_2col": [16] * 3}
     judged = [claim.judge(results_of(starts)) for claim in CLAIMS]
-    # From nothing no return is ever passed: the ratio of steps is 0. Final returns are level.
-    assert [own.estimate.value for own in judged[0].judged] == [0, 0, 0]
+    assert [own.estimate.value for own in judged[0].judged] == pytest.approx([1 / 18, 2 / 20, 6 / 24])
+    # Final returns are level.
     assert [judgement.verdict for judgement in judged] == ["holds", "undecided", *["holds"] * 4]
 
 
-def test_a_return_that_neither_passes_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ratio_to_a_return_that_is_not_reached_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measures, "N_RESAMPLES", 50)
-    ratios = CLAIMS[0].judge(results_of({}, top=3.0))
-    assert ratios.rows[0][2] == "does not hold" and ratios.rows[2] == ["–", "–", "undecided"]
-    assert any("never [never, never]" in line for line in claims_lines(results_of({}, top=3.0)))
+    results = results_of({"frozen-then-on": [0] * 3, "KL+ent_2col": [20] * 3})
+    assert [row[2] for row in CLAIMS[0].judge(results).rows] == ["holds", "holds", "undecided"]
+    assert CLAIMS[0].judge(results).rows[2] == ["–", "–", "undecided"]
+    assert CLAIMS[0].judge(results_of({"frozen-then-on": [24] * 3})).rows[0][2] == "does not hold"
+    assert any("never [never, never]" in line for line in claims_lines(results))
 
 
 def test_seeds_that_are_not_whole_are_left_out(tmp_path: Path) -> None:
