@@ -112,3 +112,12 @@ def test_levels_on_the_page_of_two_rooms_are_those_of_the_claims() -> None:
         r"\| training \| -2\.00 \| \d+ \| (\d+) \| (\S+) \|", (RESULTS / "two-rooms" / CLAIMS).read_text()
     )
     assert f"At −2, which separate learning passes here after {row[0]} iterations, it is {row[1]}." in page
+
+
+def test_readme_says_of_transfer_what_the_claims_say() -> None:
+    readme = " ".join((DOCS.parent / "README.md").read_text(encoding="utf-8").split())
+    claims = (RESULTS / "transfer" / transfer_page.PAGE).read_text(encoding="utf-8")
+    two, four = (
+        re.findall(rf"steps to {level}: frozen-then-on / KL\+ent_2col \|  \| (\S+) \|", claims)[0] for level in (2, 4)
+    )
+    assert f"a return of 2 takes {two} times the steps of learning from nothing, a return of 4 {four} times" in readme
