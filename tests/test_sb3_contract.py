@@ -191,6 +191,7 @@ METHODS = [
         "obs features_extractor",
         "a column takes the steps of get_distribution",
     ),
+    Method(BaseCallback, "_on_training_start", "", "the environment is looked at once, before a prior is annealed"),
     Method(BaseCallback, "_on_rollout_start", "", "checkpoints are written between roll-outs"),
     Method(BaseCallback, "_on_step", "", "evaluations take place after steps"),
     Method(BaseCallback, "_on_rollout_end", "", "the alternating distillation takes place at the end of a roll-out"),
