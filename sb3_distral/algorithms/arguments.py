@@ -140,7 +140,13 @@ def networks_of(distilled_policy: ActorCriticPolicy | None) -> dict[str, Any]:
 
     :param distilled_policy: π0 of another model, or ``None``
     :return: Arguments of a column
+    :raises UsageError: If it is something else
     """
+    if distilled_policy is not None and not isinstance(distilled_policy, ActorCriticPolicy):
+        raise UsageError(
+            f"distilled_policy is a {type(distilled_policy).__name__}; expected the policy π0 of a model. Give "
+            "model.distilled_policy, or what load_policy has loaded."
+        )
     known = {} if distilled_policy is None else distilled_policy._get_constructor_parameters()
     return {name: known[name] for name in NETWORK_ARGUMENTS if known.get(name) is not None}
 

@@ -137,3 +137,10 @@ def test_a_policy_that_can_learn_nothing_is_refused():
         trained(train_distilled=False)
     with pytest.raises(UsageError, match="train_distilled=10 was given with architecture='shared'"):
         on_new_tasks(trained(), architecture="shared", train_distilled=10)
+
+
+def test_a_whole_model_is_refused():
+    old = trained()
+    for wrong in (old, old.policy, old.task_policy(0)):
+        with pytest.raises(UsageError, match=f"is a {type(wrong).__name__}; expected the policy π0"):
+            DistralA2C([ActionEnv] * 2, distilled_policy=wrong)
