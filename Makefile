@@ -8,7 +8,7 @@ TORCH := 2.13.0
 
 # Finds a version for every package. They are used as constraints, so that nothing is installed which nobody requires.
 RESOLVE = echo 'torch==$(TORCH)' | UV_PYTHON_DOWNLOADS=never $(UV) pip compile pyproject.toml - --extra dev --upgrade \
-	--quiet --no-annotate --no-emit-index-url --custom-compile-command 'make lock'
+	--quiet --no-annotate --custom-compile-command 'make lock'
 # Build backends come first and are constrained too. Errors are printed, pip's warnings are not.
 PIP = -m pip install -qq --disable-pip-version-check
 
