@@ -11,6 +11,7 @@ from experiments.common.claims import interval_text, number_text
 from experiments.common.pages import table, write_figure, write_page
 from experiments.transfer.measures import (
     CLAIMS,
+    LAST_BINS,
     MEASURES,
     N_RESAMPLES,
     STEPS,
@@ -122,9 +123,9 @@ def claims_lines(results: Results) -> list[str]:
         "## Every way",
         "",
         "Steps until the mean learning curve over seeds passes a return, mean return in the course of learning (area), "
-        f"in the last 3 of {N_BINS} bins (final), and before learning: return of π0, and KL(πi‖π0) in nats. From "
-        "nothing, π0 is a network that is not trained. What is never passed in these steps might be passed later: a "
-        "ratio to it is not known.",
+        f"in the last {LAST_BINS} of {N_BINS} bins (final), and before learning: return of π0, and KL(πi‖π0) in nats. "
+        "From nothing, π0 is a network that is not trained. What is never passed in these steps might be passed later: "
+        "a ratio to it is not known.",
         "",
         *_arms(results),
     ]

@@ -113,6 +113,8 @@ class DistralAlgorithm(UpdatingAlgorithm):
         if distilled_policy is not None:
             distilled_weight = 1.0 if distilled_weight is None else distilled_weight
             policy_kwargs = {**networks_of(distilled_policy), **(policy_kwargs or {})}
+            if task_env is not None:
+                check_same_spaces(distilled_policy, task_env)
         super().__init__(
             choose_policy_class(policy, space, self.policy_aliases),  # type: ignore[arg-type]
             task_env,  # type: ignore[arg-type]
@@ -137,8 +139,6 @@ class DistralAlgorithm(UpdatingAlgorithm):
         if _init_setup_model:
             self._setup_model()
             if distilled_policy is not None:
-                assert self.env is not None
-                check_same_spaces(distilled_policy, self.env)
                 self.policy.start_from(distilled_policy)
 
     @property
