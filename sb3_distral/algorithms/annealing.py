@@ -2,7 +2,7 @@
 
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import Schedule
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env import unwrap_vec_wrapper
 from typing_extensions import override
 
 from sb3_distral.envs.prior import DistilledPriorReward
@@ -50,7 +50,4 @@ class AnnealPriorCallback(BaseCallback):
         return True
 
     def _vec_prior(self) -> VecDistilledPriorReward | None:
-        layer: VecEnv = self.training_env
-        while isinstance(layer, VecEnvWrapper) and not isinstance(layer, VecDistilledPriorReward):
-            layer = layer.venv
-        return layer if isinstance(layer, VecDistilledPriorReward) else None
+        return unwrap_vec_wrapper(self.training_env, VecDistilledPriorReward)
