@@ -10,12 +10,13 @@ import pytest
 import torch as th
 
 from experiments.common.command import main
+from experiments.common.curves import EPISODE, N_BINS, RewardRecorder
 from experiments.common.store import Store
 from experiments.transfer import measures, page
 from experiments.transfer.__main__ import Transfer
 from experiments.transfer.page import draw_study
-from experiments.transfer.study import ARMS, N_BINS, Run, Study
-from experiments.transfer.training import EPISODE, RewardRecorder, TransferWork
+from experiments.transfer.study import ARMS, Run, Study
+from experiments.transfer.training import TransferWork
 from sb3_distral.errors import UsageError
 
 RUN = Run("frozen", 3, timesteps=2 * N_BINS, source_timesteps=80, n_tasks=2, n_envs_per_task=1)
@@ -59,7 +60,7 @@ def test_a_source_is_trained_once(work: TransferWork, monkeypatch: pytest.Monkey
 
 
 def test_rewards_are_credited_to_their_task_at_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    recorder: Any = RewardRecorder(RUN)
+    recorder: Any = RewardRecorder(RUN.timesteps, RUN.n_tasks)
     recorder.model = SimpleNamespace(get_env=lambda: SimpleNamespace(tasks=np.array([1, 0])))
     for step in range(1, N_BINS + 2):
         recorder.num_timesteps = 2 * step
