@@ -9,14 +9,16 @@ from experiments.common.sweeps import Place, Sweep
 
 #: What is said of intervals and verdicts.
 HOW_JUDGED = (
-    "Intervals (95 %) are t intervals over seeds; two algorithms are compared seed by seed. A number holds if its interval "
-    "lies on the claimed side of the bound, does not hold if it lies on the other, and is undecided otherwise. A claim "
-    "holds if all its numbers do. It does not hold if one does not, in an interval so much wider that all numbers of the "
-    "claim are in theirs with 95 % (Bonferroni)."
+    "Intervals (95 %) are t intervals over seeds; two algorithms are compared seed by seed. A number holds if its "
+    "interval lies on the claimed side of the bound, does not hold if it lies on the other, and is undecided "
+    "otherwise. A claim holds if all its numbers do. It does not hold if one does not, in an interval so much wider "
+    "that all numbers of the claim are in theirs with 95 % (Bonferroni)."
 )
 
 
-def draw_panel(axis: Any, results: Sweep, measure: str, places: Mapping[float, float], without: Sequence[str] = ()) -> None:
+def draw_panel(
+    axis: Any, results: Sweep, measure: str, places: Mapping[float, float], without: Sequence[str] = ()
+) -> None:
     """
     Draw a number of all algorithms along the axis, with intervals.
 

@@ -35,14 +35,14 @@ class Sweep:
     What came out for the seeds of which every run has ended.
 
     :param progress: How many of all runs there are, in words
-    :param n_seeds: Seeds that are whole
+    :param seeds: Seeds that are whole
     :param values: The values of the axis
     :param algorithms: Names of Table 1
     :param numbers: By measure and place a number of each seed, shape (n_seeds,)
     """
 
     progress: str
-    n_seeds: int
+    seeds: tuple[int, ...]
     values: tuple[float, ...]
     algorithms: tuple[str, ...]
     numbers: Mapping[str, Mapping[Place, Array]]
@@ -98,7 +98,7 @@ def gathered(
         for name in measured[0]:
             numbers.setdefault(name, {})[place] = np.array([own[name] for own in measured])
     values, algorithms = (tuple(dict.fromkeys(parts)) for parts in zip(*places, strict=True))
-    return Sweep(progress, len(whole), values, algorithms, numbers)
+    return Sweep(progress, tuple(whole), values, algorithms, numbers)
 
 
 def _numbers(results: Mapping[str, Any]) -> dict[str, float]:

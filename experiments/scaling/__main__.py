@@ -35,7 +35,7 @@ class Scaling(StudyOptions):
     output: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     n_tasks: tuple[int, ...] = (4, 16, 64, 256)
     n_seeds: int = 5
-    timesteps: int = 1_228_800
+    timesteps: int = 614_400
     n_envs: int = 256
     n_jobs: int = 2
 

@@ -52,7 +52,7 @@ class Study(common.Study[Run]):
 
     n_tasks: tuple[int, ...]
     seeds: tuple[int, ...]
-    timesteps: int = 1_228_800
+    timesteps: int = 614_400
     n_envs: int = 256
     algorithms: tuple[str, ...] = tuple(ALGORITHMS)
 

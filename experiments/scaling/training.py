@@ -18,7 +18,7 @@ RATE = 4e-3
 #: Sub-environments have the seeds that follow that of their training, and no two trainings shall share one.
 SEED_DISTANCE = 1000
 #: Mazes of an evaluation in which π0 has never been, and episodes of an evaluation in all mazes together, at least.
-N_UNSEEN, N_EPISODES = 64, 128
+N_UNSEEN, N_EPISODES = 64, 64
 
 
 def train_run(run: Run) -> dict[str, Any]:
@@ -77,6 +77,8 @@ def distilled_return(model: DistralA2C, run: Run, n_tasks: int, maze_seed: int) 
     :return: Mean return
     """
     n_episodes = -(-N_EPISODES // n_tasks)
-    env = tasks.make(SUITE, n_episodes, EVALUATION_SEED + SEED_DISTANCE * run.seed, n_tasks=n_tasks, maze_seed=maze_seed)
+    env = tasks.make(
+        SUITE, n_episodes, EVALUATION_SEED + SEED_DISTANCE * run.seed, n_tasks=n_tasks, maze_seed=maze_seed
+    )
     returns = evaluate_tasks(DistilledPredictor(model.distilled_policy), env, n_episodes)
     return round(float(np.mean(list(returns.values()))), 3)
