@@ -40,7 +40,7 @@ STUDIES: dict[str, tuple[Any, int]] = {
     "mazes": (Mazes, 5),
     "transfer": (Transfer, 72),
     "scaling": (Scaling, 140),
-    "likeness": (Likeness, 125),
+    "likeness": (Likeness, 150),
 }
 
 
