@@ -47,3 +47,4 @@ class DistralA2C(DistralAlgorithm, A2C):
             losses.append(self._descend(batch, policy_rows, (rollout_data.returns - batch.values).square()))
         self._n_updates += 1
         self._log_update(losses)
+        self._control_costs()
