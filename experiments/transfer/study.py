@@ -10,12 +10,11 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from experiments.common import study as common
+from experiments.common.curves import N_BINS
 from experiments.common.store import read_done
 from sb3_distral.errors import UsageError
 
 Array = npt.NDArray[np.float64]
-#: Parts that the learning curve of a run has.
-N_BINS = 24
 
 
 class Arm(NamedTuple):

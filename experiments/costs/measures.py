@@ -1,0 +1,113 @@
+"""What is measured of the study, its bootstrap over seeds, and what is claimed of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.common.bootstrap import Estimate
+from experiments.common.claims import Claim
+from experiments.costs.study import INVERSE_BETAS, SETTINGS, Results, Setting
+from experiments.transfer.measures import AREA, FINAL, Measure, Rows, estimated
+from experiments.transfer.study import Array
+
+#: Steps on the axis of 1/β that make a factor of ten.
+TEN_TIMES = 2
+
+
+def by_start(measure: Measure, results: Results, setting: Setting, is_controlled: bool, rows: Rows) -> Array:
+    """
+    Measure the mean learning curve of every 1/β.
+
+    :param measure: What is measured
+    :param results: Results
+    :param setting: Algorithm and learning rate
+    :param is_controlled: Whether a controller set the costs, which then only began so
+    :param rows: Indices of seeds, repeated or not
+    :return: The numbers, shape (n_inverse_betas,)
+    """
+    curves = results.curves[setting, is_controlled][:, rows].mean(axis=1)
+    return np.array([measure.of_curve(curve) for curve in curves])
+
+
+def worst_final(results: Results, setting: Setting, rows: Rows) -> float:
+    """Final return under the controller from the worst start."""
+    return float(by_start(FINAL, results, setting, True, rows).min())
+
+
+def gain_of_the_worst(results: Results, setting: Setting, rows: Rows) -> float:
+    """Final return of the worst 1/β under the controller less that of the worst fixed one."""
+    return worst_final(results, setting, rows) - float(by_start(FINAL, results, setting, False, rows).min())
+
+
+def share_of_the_best(offset: int, results: Results, setting: Setting, rows: Rows) -> float:
+    """
+    Area under the controller from a wrong start, as a share of the area of the best fixed 1/β.
+
+    :param offset: Steps on the axis of 1/β from the best one to the start, which stays on the axis
+    :param results: Results
+    :param setting: Algorithm and learning rate
+    :param rows: Indices of seeds
+    :return: The share
+    """
+    fixed = by_start(AREA, results, setting, False, rows)
+    start = int(np.clip(fixed.argmax() + offset, 0, len(INVERSE_BETAS) - 1))
+    return float(by_start(AREA, results, setting, True, rows)[start] / fixed.max())
+
+
+@dataclass(frozen=True)
+class Number:
+    """
+    A number of a claim, about one setting.
+
+    :param text: What it is
+    :param setting: Algorithm and learning rate
+    :param of_rows: Gives it from indices of seeds
+    """
+
+    text: str
+    setting: Setting
+    of_rows: Callable[[Results, Setting, Rows], float]
+
+    def __call__(self, results: Results, n_comparisons: int) -> Estimate:
+        """
+        Measure the number.
+
+        :param results: Results
+        :param n_comparisons: Intervals that are to hold together with 95 % (Bonferroni)
+        :return: The number with its interval, which reaches as far to either side: a best or worst of several is chosen
+        """
+        return estimated(
+            lambda rows: self.of_rows(results, self.setting, rows), results.n_seeds, n_comparisons
+        ).mirrored()
+
+
+def _of_settings(text: str, of_rows: Callable[[Results, Setting, Rows], float]) -> tuple[Number, ...]:
+    return tuple(Number(f"{text}: {setting.label}", setting, of_rows) for setting in SETTINGS)
+
+
+def _share(offset: int) -> Callable[[Results, Setting, Rows], float]:
+    return lambda results, setting, rows: share_of_the_best(offset, results, setting, rows)
+
+
+CLAIMS: tuple[Claim[Results], ...] = (
+    Claim(
+        "with the controller every 1/β of the grid as a start ends at a return of 9 or more",
+        _of_settings("final, worst start", worst_final),
+        bound=9.0,
+    ),
+    Claim(
+        "a start ten times too small costs at most a tenth of the area of the best fixed 1/β",
+        _of_settings("share of the area", _share(-TEN_TIMES)),
+        bound=0.9,
+    ),
+    Claim(
+        "a start ten times too large costs at most a tenth of the area of the best fixed 1/β",
+        _of_settings("share of the area", _share(TEN_TIMES)),
+        bound=0.9,
+    ),
+    Claim(
+        "the worst start under the controller ends higher than the worst fixed 1/β",
+        _of_settings("final, worst controlled − worst fixed", gain_of_the_worst),
+    ),
+)
