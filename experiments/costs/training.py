@@ -17,8 +17,6 @@ from sb3_distral import CostController, DistralA2C, tasks
 from sb3_distral.algorithms.table1 import algorithm_arguments
 
 SUITE = "grid-mazes"
-#: RMSProp whose mean square is not biased towards the 0 that it begins with.
-OPTIMIZER: dict[str, Any] = {"optimizer_class": th.optim.Adam, "optimizer_kwargs": {"betas": (0.0, 0.99), "eps": 1e-5}}
 
 
 def train(run: Run) -> dict[str, Any]:
@@ -52,7 +50,6 @@ def make_model(run: Run) -> DistralA2C:
         arguments["beta"] = CostController(beta=1 / run.inverse_beta)
     rate = LinearSchedule(run.rate, run.rate / 6, 1.0)
     env = tasks.make(SUITE, run.n_envs_per_task, n_tasks=run.n_tasks)
-    arguments |= {"use_rms_prop": False, "policy_kwargs": dict(OPTIMIZER)}
     return DistralA2C(env, learning_rate=rate, seed=SEED_DISTANCE * run.seed, device="cpu", **arguments)
 
 

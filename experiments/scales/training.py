@@ -8,13 +8,14 @@ import torch as th
 from stable_baselines3.common.utils import LinearSchedule
 
 from experiments.common.curves import RewardRecorder
-from experiments.costs.training import OPTIMIZER
 from experiments.scales.study import Run
-from experiments.transfer.training import RATE, SEED_DISTANCE
+from experiments.transfer.training import SEED_DISTANCE
 from sb3_distral import ALGORITHMS, DistralA2C, tasks
 from sb3_distral.tasks.grids.scales import goal_rewards
 
 SUITE = "grid-scales"
+#: The learning rate, which falls linearly to a sixth.
+RATE = 4e-3
 
 
 def train(run: Run) -> dict[str, Any]:
@@ -48,7 +49,5 @@ def make_model(run: Run) -> DistralA2C:
         seed=SEED_DISTANCE * run.seed,
         device="cpu",
         normalize_returns=run.normalizes,
-        use_rms_prop=False,
-        policy_kwargs=dict(OPTIMIZER),
         **ALGORITHMS[run.algorithm],
     )

@@ -35,10 +35,10 @@ class CostController:
     """
 
     beta: float = 100.0
-    target_kl: float = 0.2
+    target_kl: float = 0.1
     entropy_share: float = 0.5
-    rate: float = 0.25
-    lowest: float = 1e-4
+    rate: float = 1.0
+    lowest: float = 1e-3
     highest: float = 0.2
 
     def __post_init__(self) -> None:

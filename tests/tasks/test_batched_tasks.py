@@ -261,7 +261,9 @@ def test_state_of_another_batch_size_is_refused() -> None:
         batched("two-rooms", [0, 1]).set_state(batched("two-rooms", [0, 1, 2]).get_state())
 
 
-@pytest.mark.parametrize("env_class", [GridMazeEnv, GridNavigationEnv, GridScaleEnv, GridTagEnv, PendulumEnv, TwoRoomsEnv])
+@pytest.mark.parametrize(
+    "env_class", [GridMazeEnv, GridNavigationEnv, GridScaleEnv, GridTagEnv, PendulumEnv, TwoRoomsEnv]
+)
 def test_unknown_render_mode_is_refused(env_class: Any) -> None:
     with pytest.raises(ValueError, match="expected None or 'rgb_array'"):
         env_class(render_mode="ansi")
