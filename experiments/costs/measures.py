@@ -8,51 +8,68 @@ import numpy as np
 from experiments.common.bootstrap import Estimate
 from experiments.common.claims import Claim
 from experiments.costs.study import INVERSE_BETAS, SETTINGS, Results, Setting
-from experiments.transfer.measures import AREA, FINAL, Measure, Rows, estimated
+from experiments.transfer.measures import AREA, FINAL, Measure, Rows, draws, intervals
 from experiments.transfer.study import Array
 
 #: Steps on the axis of 1/β that make a factor of ten.
 TEN_TIMES = 2
+#: Gives numbers from indices of seeds, for all resamples at once: shape (…, n_seeds) to (…,)
+OfRows = Callable[[Rows], Array]
 
 
 def by_start(measure: Measure, results: Results, setting: Setting, is_controlled: bool, rows: Rows) -> Array:
     """
-    Measure the mean learning curve of every 1/β.
+    Measure the learning curves of every 1/β. Mean returns of a curve are means over seeds of those of each seed.
 
-    :param measure: What is measured
+    :param measure: What is measured, a mean
     :param results: Results
     :param setting: Algorithm and learning rate
     :param is_controlled: Whether a controller set the costs, which then only began so
-    :param rows: Indices of seeds, repeated or not
-    :return: The numbers, shape (n_inverse_betas,)
+    :param rows: Indices of seeds, repeated or not, shape (…, n_seeds)
+    :return: The numbers, shape (…, n_inverse_betas)
     """
-    curves = results.curves[setting, is_controlled][:, rows].mean(axis=1)
-    return np.array([measure.of_curve(curve) for curve in curves])
+    of_seeds = np.apply_along_axis(measure.of_curve, -1, results.curves[setting, is_controlled])
+    return np.asarray(np.moveaxis(of_seeds[:, rows].mean(axis=-1), 0, -1))
 
 
-def worst_final(results: Results, setting: Setting, rows: Rows) -> float:
+def worst_final(results: Results, setting: Setting, rows: Rows) -> Array:
     """Final return under the controller from the worst start."""
-    return float(by_start(FINAL, results, setting, True, rows).min())
+    return np.asarray(by_start(FINAL, results, setting, True, rows).min(axis=-1))
 
 
-def gain_of_the_worst(results: Results, setting: Setting, rows: Rows) -> float:
+def gain_of_the_worst(results: Results, setting: Setting, rows: Rows) -> Array:
     """Final return of the worst 1/β under the controller less that of the worst fixed one."""
-    return worst_final(results, setting, rows) - float(by_start(FINAL, results, setting, False, rows).min())
+    return worst_final(results, setting, rows) - by_start(FINAL, results, setting, False, rows).min(axis=-1)
 
 
-def share_of_the_best(offset: int, results: Results, setting: Setting, rows: Rows) -> float:
+def share_of_the_best(offset: int, results: Results, setting: Setting, rows: Rows) -> Array:
     """
     Area under the controller from a wrong start, as a share of the area of the best fixed 1/β.
 
     :param offset: Steps on the axis of 1/β from the best one to the start, which stays on the axis
     :param results: Results
     :param setting: Algorithm and learning rate
-    :param rows: Indices of seeds
-    :return: The share
+    :param rows: Indices of seeds, shape (…, n_seeds)
+    :return: The share, shape (…,)
     """
     fixed = by_start(AREA, results, setting, False, rows)
-    start = int(np.clip(fixed.argmax() + offset, 0, len(INVERSE_BETAS) - 1))
-    return float(by_start(AREA, results, setting, True, rows)[start] / fixed.max())
+    start = np.clip(fixed.argmax(axis=-1) + offset, 0, len(INVERSE_BETAS) - 1)
+    controlled = by_start(AREA, results, setting, True, rows)
+    of_start = np.take_along_axis(controlled, start[..., None], axis=-1)[..., 0]
+    return np.asarray(of_start / fixed.max(axis=-1))
+
+
+def estimated(number: OfRows, n_seeds: int, n_comparisons: int = 1) -> Estimate:
+    """
+    Bootstrap a number over seeds.
+
+    :param number: Gives it from indices of seeds
+    :param n_seeds: Number of seeds
+    :param n_comparisons: Intervals that are to hold together with 95 % (Bonferroni)
+    :return: The number with its interval
+    """
+    value = float(number(np.arange(n_seeds)))
+    return Estimate(value, *map(float, intervals(number(draws(n_seeds)), value, n_seeds, n_comparisons)))
 
 
 @dataclass(frozen=True)
@@ -67,7 +84,7 @@ class Number:
 
     text: str
     setting: Setting
-    of_rows: Callable[[Results, Setting, Rows], float]
+    of_rows: Callable[[Results, Setting, Rows], Array]
 
     def __call__(self, results: Results, n_comparisons: int) -> Estimate:
         """
@@ -77,16 +94,15 @@ class Number:
         :param n_comparisons: Intervals that are to hold together with 95 % (Bonferroni)
         :return: The number with its interval, which reaches as far to either side: a best or worst of several is chosen
         """
-        return estimated(
-            lambda rows: self.of_rows(results, self.setting, rows), results.n_seeds, n_comparisons
-        ).mirrored()
+        number = estimated(lambda rows: self.of_rows(results, self.setting, rows), results.n_seeds, n_comparisons)
+        return number.mirrored()
 
 
-def _of_settings(text: str, of_rows: Callable[[Results, Setting, Rows], float]) -> tuple[Number, ...]:
+def _of_settings(text: str, of_rows: Callable[[Results, Setting, Rows], Array]) -> tuple[Number, ...]:
     return tuple(Number(f"{text}: {setting.label}", setting, of_rows) for setting in SETTINGS)
 
 
-def _share(offset: int) -> Callable[[Results, Setting, Rows], float]:
+def _share(offset: int) -> Callable[[Results, Setting, Rows], Array]:
     return lambda results, setting, rows: share_of_the_best(offset, results, setting, rows)
 
 

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from experiments.common.claims import interval_text, number_text
 from experiments.common.curves import N_BINS
 from experiments.common.pages import STYLES, table, write_figure, write_page
-from experiments.costs.measures import CLAIMS, Number, by_start
+from experiments.costs.measures import CLAIMS, Number, by_start, estimated
 from experiments.costs.study import INVERSE_BETAS, SETTINGS, Results, Setting, read_results
-from experiments.transfer.measures import AREA, FINAL, LAST_BINS, N_RESAMPLES, Measure, draws, estimated, intervals
+from experiments.transfer.measures import AREA, FINAL, LAST_BINS, N_RESAMPLES, Measure, draws, intervals
 
 PAGE, FIGURE = "claims.md", "costs.png"
 NAMES = {False: "fixed", True: "controller"}
@@ -60,9 +60,7 @@ def _draw_measure(axis: Any, results: Results, setting: Setting, measure: Measur
     style = STYLES[setting.algorithm]
     for is_controlled, name in NAMES.items():
         value = by_start(measure, results, setting, is_controlled, np.arange(results.n_seeds))
-        samples = np.array(
-            [by_start(measure, results, setting, is_controlled, rows) for rows in draws(results.n_seeds)]
-        )
+        samples = by_start(measure, results, setting, is_controlled, draws(results.n_seeds))
         colour = style["color"] if is_controlled else "#888888"
         axis.plot(INVERSE_BETAS, value, color=colour, linestyle="-" if is_controlled else "--", marker="o", label=name)
         axis.fill_between(INVERSE_BETAS, *intervals(samples, value, results.n_seeds), color=colour, alpha=0.13, lw=0)
@@ -123,7 +121,7 @@ def _judgements(results: Results) -> list[str]:
 
 def _cells(results: Results) -> list[str]:
     rows = []
-    for (setting, is_controlled), _ in results.curves.items():
+    for setting, is_controlled in results.curves:
         for place, inverse_beta in enumerate(INVERSE_BETAS):
             cells = [_text(measure, results, setting, is_controlled, place) for measure in (AREA, FINAL)]
             rows.append([setting.algorithm, f"{setting.rate:g}", NAMES[is_controlled], f"{inverse_beta:g}", *cells])
@@ -132,6 +130,6 @@ def _cells(results: Results) -> list[str]:
 
 def _text(measure: Measure, results: Results, setting: Setting, is_controlled: bool, place: int) -> str:
     estimate = estimated(
-        lambda rows: float(by_start(measure, results, setting, is_controlled, rows)[place]), results.n_seeds
+        lambda rows: by_start(measure, results, setting, is_controlled, rows)[..., place], results.n_seeds
     )
     return f"{number_text(estimate.value)} {interval_text(estimate)}"
