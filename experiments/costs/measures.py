@@ -29,7 +29,8 @@ def by_start(measure: Measure, results: Results, setting: Setting, is_controlled
     :return: The numbers, shape (…, n_inverse_betas)
     """
     of_seeds = np.apply_along_axis(measure.of_curve, -1, results.curves[setting, is_controlled])
-    return np.asarray(np.moveaxis(of_seeds[:, rows].mean(axis=-1), 0, -1))
+    numbers: Array = np.moveaxis(of_seeds[:, rows].mean(axis=-1), 0, -1)
+    return numbers
 
 
 def worst_final(results: Results, setting: Setting, rows: Rows) -> Array:
