@@ -7,12 +7,10 @@ import numpy as np
 
 from experiments.common.bootstrap import Estimate
 from experiments.common.claims import Claim
-from experiments.costs.study import INVERSE_BETAS, SETTINGS, Results, Setting
+from experiments.costs.study import Results, Setting
 from experiments.transfer.measures import AREA, FINAL, Measure, Rows, draws, intervals
 from experiments.transfer.study import Array
 
-#: Steps on the axis of 1/β that make a factor of ten.
-TEN_TIMES = 2
 #: Gives numbers from indices of seeds, for all resamples at once: shape (…, n_seeds) to (…,)
 OfRows = Callable[[Rows], Array]
 
@@ -35,29 +33,34 @@ def by_start(measure: Measure, results: Results, setting: Setting, is_controlled
 
 def worst_final(results: Results, setting: Setting, rows: Rows) -> Array:
     """Final return under the controller from the worst start."""
-    return np.asarray(by_start(FINAL, results, setting, True, rows).min(axis=-1))
+    finals: Array = by_start(FINAL, results, setting, True, rows).min(axis=-1)
+    return finals
 
 
 def gain_of_the_worst(results: Results, setting: Setting, rows: Rows) -> Array:
     """Final return of the worst 1/β under the controller less that of the worst fixed one."""
-    return worst_final(results, setting, rows) - by_start(FINAL, results, setting, False, rows).min(axis=-1)
+    gain: Array = worst_final(results, setting, rows) - by_start(FINAL, results, setting, False, rows).min(axis=-1)
+    return gain
 
 
-def share_of_the_best(offset: int, results: Results, setting: Setting, rows: Rows) -> Array:
+def share_of_the_best(factor: float, results: Results, setting: Setting, rows: Rows) -> Array:
     """
     Area under the controller from a wrong start, as a share of the area of the best fixed 1/β.
 
-    :param offset: Steps on the axis of 1/β from the best one to the start, which stays on the axis
+    :param factor: The start divided by the best fixed 1/β; the nearest start that there is counts
     :param results: Results
     :param setting: Algorithm and learning rate
     :param rows: Indices of seeds, shape (…, n_seeds)
     :return: The share, shape (…,)
     """
     fixed = by_start(AREA, results, setting, False, rows)
-    start = np.clip(fixed.argmax(axis=-1) + offset, 0, len(INVERSE_BETAS) - 1)
+    logarithms = np.log(results.inverse_betas)
+    wanted = logarithms[fixed.argmax(axis=-1)] + np.log(factor)
+    start = np.abs(logarithms - wanted[..., None]).argmin(axis=-1)
     controlled = by_start(AREA, results, setting, True, rows)
     of_start = np.take_along_axis(controlled, start[..., None], axis=-1)[..., 0]
-    return np.asarray(of_start / fixed.max(axis=-1))
+    share: Array = of_start / fixed.max(axis=-1)
+    return share
 
 
 def estimated(number: OfRows, n_seeds: int, n_comparisons: int = 1) -> Estimate:
@@ -99,32 +102,39 @@ class Number:
         return number.mirrored()
 
 
-def _of_settings(text: str, of_rows: Callable[[Results, Setting, Rows], Array]) -> tuple[Number, ...]:
-    return tuple(Number(f"{text}: {setting.label}", setting, of_rows) for setting in SETTINGS)
+def _share(factor: float) -> Callable[[Results, Setting, Rows], Array]:
+    return lambda results, setting, rows: share_of_the_best(factor, results, setting, rows)
 
 
-def _share(offset: int) -> Callable[[Results, Setting, Rows], Array]:
-    return lambda results, setting, rows: share_of_the_best(offset, results, setting, rows)
+def claims_of(settings: list[Setting]) -> list[Claim[Results]]:
+    """
+    List what is claimed.
 
+    :param settings: Algorithms and learning rates of the study
+    :return: The claims
+    """
 
-CLAIMS: tuple[Claim[Results], ...] = (
-    Claim(
-        "with the controller every 1/β of the grid as a start ends at a return of 9 or more",
-        _of_settings("final, worst start", worst_final),
-        bound=9.0,
-    ),
-    Claim(
-        "a start ten times too small costs at most a tenth of the area of the best fixed 1/β",
-        _of_settings("share of the area", _share(-TEN_TIMES)),
-        bound=0.9,
-    ),
-    Claim(
-        "a start ten times too large costs at most a tenth of the area of the best fixed 1/β",
-        _of_settings("share of the area", _share(TEN_TIMES)),
-        bound=0.9,
-    ),
-    Claim(
-        "the worst start under the controller ends higher than the worst fixed 1/β",
-        _of_settings("final, worst controlled − worst fixed", gain_of_the_worst),
-    ),
-)
+    def numbers(text: str, of_rows: Callable[[Results, Setting, Rows], Array]) -> tuple[Number, ...]:
+        return tuple(Number(f"{text}: {setting.label}", setting, of_rows) for setting in settings)
+
+    return [
+        Claim(
+            "with the controller every 1/β of the grid as a start ends at a return of 9 or more",
+            numbers("final, worst start", worst_final),
+            bound=9.0,
+        ),
+        Claim(
+            "a start ten times too small costs at most a tenth of the area of the best fixed 1/β",
+            numbers("share of the area", _share(0.1)),
+            bound=0.9,
+        ),
+        Claim(
+            "a start ten times too large costs at most a tenth of the area of the best fixed 1/β",
+            numbers("share of the area", _share(10.0)),
+            bound=0.9,
+        ),
+        Claim(
+            "the worst start under the controller ends higher than the worst fixed 1/β",
+            numbers("final, worst controlled − worst fixed", gain_of_the_worst),
+        ),
+    ]

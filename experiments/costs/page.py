@@ -9,14 +9,12 @@ from matplotlib.figure import Figure
 from experiments.common.claims import interval_text, number_text
 from experiments.common.curves import N_BINS
 from experiments.common.pages import STYLES, table, write_figure, write_page
-from experiments.costs.measures import CLAIMS, Number, by_start, estimated
-from experiments.costs.study import INVERSE_BETAS, SETTINGS, Results, Setting, read_results
+from experiments.costs.measures import Number, by_start, claims_of, estimated
+from experiments.costs.study import Results, Setting, read_results
 from experiments.transfer.measures import AREA, FINAL, LAST_BINS, N_RESAMPLES, Measure, draws, intervals
 
 PAGE, FIGURE = "claims.md", "costs.png"
 NAMES = {False: "fixed", True: "controller"}
-#: The setting whose costs are shown.
-SHOWN = SETTINGS[0]
 
 
 def draw_study(folder: Path, output: Path) -> str:
@@ -40,15 +38,16 @@ def draw_figure(results: Results) -> Figure:
     :param results: Results
     :return: The figure
     """
-    figure = Figure(figsize=(15, 6), layout="constrained")
-    axes = figure.subplots(2, len(SETTINGS) + 1)
-    for column, setting in enumerate(SETTINGS):
+    settings = results.study.settings
+    figure = Figure(figsize=(3 + 3 * len(settings), 6), layout="constrained")
+    axes = figure.subplots(2, len(settings) + 1)
+    for column, setting in enumerate(settings):
         for row, measure in enumerate((AREA, FINAL)):
             _draw_measure(axes[row, column], results, setting, measure)
         axes[0, column].set_title(setting.label)
         axes[1, column].set_xlabel("1/β, fixed or at the start")
     for row, name in enumerate(("c_KL", "c_Ent")):
-        _draw_costs(axes[row, -1], results, row, name)
+        _draw_costs(axes[row, -1], results, settings[0], row, name)
     axes[0, 0].set_ylabel("return, mean of the training")
     axes[1, 0].set_ylabel(f"return, last {LAST_BINS} of {N_BINS} bins")
     handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -62,18 +61,22 @@ def _draw_measure(axis: Any, results: Results, setting: Setting, measure: Measur
         value = by_start(measure, results, setting, is_controlled, np.arange(results.n_seeds))
         samples = by_start(measure, results, setting, is_controlled, draws(results.n_seeds))
         colour = style["color"] if is_controlled else "#888888"
-        axis.plot(INVERSE_BETAS, value, color=colour, linestyle="-" if is_controlled else "--", marker="o", label=name)
-        axis.fill_between(INVERSE_BETAS, *intervals(samples, value, results.n_seeds), color=colour, alpha=0.13, lw=0)
+        axis.plot(
+            results.inverse_betas, value, color=colour, linestyle="-" if is_controlled else "--", marker="o", label=name
+        )
+        axis.fill_between(
+            results.inverse_betas, *intervals(samples, value, results.n_seeds), color=colour, alpha=0.13, lw=0
+        )
     axis.set(xscale="log", ylim=(0, 14 if measure is FINAL else 10))
     axis.grid(alpha=0.25)
 
 
-def _draw_costs(axis: Any, results: Results, row: int, name: str) -> None:
+def _draw_costs(axis: Any, results: Results, setting: Setting, row: int, name: str) -> None:
     thousands = results.study.timesteps / 1000 * (np.arange(N_BINS) + 0.5) / N_BINS
-    shades = np.linspace(0.25, 1.0, len(INVERSE_BETAS))
-    for costs, shade in zip(results.costs[SHOWN, True].mean(axis=1)[:, row], shades, strict=True):
-        axis.plot(thousands, costs, color=STYLES[SHOWN.algorithm]["color"], alpha=shade)
-    axis.set(yscale="log", title=f"{name} from six starts\n{SHOWN.label}", xlabel="thousand steps of all tasks")
+    shades = np.linspace(0.25, 1.0, len(results.inverse_betas))
+    for costs, shade in zip(results.costs[setting, True].mean(axis=1)[:, row], shades, strict=True):
+        axis.plot(thousands, costs, color=STYLES[setting.algorithm]["color"], alpha=shade)
+    axis.set(yscale="log", title=f"{name} from every start\n{setting.label}", xlabel="thousand steps of all tasks")
     axis.grid(alpha=0.25)
 
 
@@ -88,8 +91,8 @@ def claims_lines(results: Results) -> list[str]:
     return [
         "# Costs that follow targets: what was claimed and what came out",
         "",
-        f"**{results.progress}**: {len(SETTINGS)} settings, {len(INVERSE_BETAS)} values of 1/β, fixed and as the start "
-        f"of a controller, {study.timesteps} steps of {study.n_tasks} mazes together ({study.n_envs_per_task} "
+        f"**{results.progress}**: {len(study.settings)} settings, {len(results.inverse_betas)} values of 1/β, fixed "
+        f"and as the start of a controller, {study.timesteps} steps of {study.n_tasks} mazes together ({study.n_envs_per_task} "
         f"sub-environments each). Seeds of which every run is there: {results.n_seeds}.",
         "",
         f"Intervals (95 %) are bootstrapped: seeds are drawn anew, the same for all, {N_RESAMPLES} times; deviations "
@@ -111,7 +114,7 @@ def claims_lines(results: Results) -> list[str]:
 
 def _judgements(results: Results) -> list[str]:
     rows = []
-    for claim in CLAIMS:
+    for claim in claims_of(results.study.settings):
         judgement = claim.judge(results)
         texts = [number.text for number in claim.numbers if isinstance(number, Number)]
         rows.append([claim.text, "", claim.bound_text, "", "", f"**{judgement.verdict}**"])
@@ -122,7 +125,7 @@ def _judgements(results: Results) -> list[str]:
 def _cells(results: Results) -> list[str]:
     rows = []
     for setting, is_controlled in results.curves:
-        for place, inverse_beta in enumerate(INVERSE_BETAS):
+        for place, inverse_beta in enumerate(results.inverse_betas):
             cells = [_text(measure, results, setting, is_controlled, place) for measure in (AREA, FINAL)]
             rows.append([setting.algorithm, f"{setting.rate:g}", NAMES[is_controlled], f"{inverse_beta:g}", *cells])
     return table(["algorithm", "ε", "costs", "1/β", "area", "final"], rows, right=range(3, 6))

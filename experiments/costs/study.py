@@ -14,10 +14,6 @@ from experiments.transfer.study import Array
 from sb3_distral.errors import UsageError
 
 ALGORITHMS = ("KL+ent_2col", "KL_2col")
-#: Learning rates ε.
-RATES = (2e-3, 4e-3)
-#: 1/β, fixed or at the start: two steps are a factor of about ten.
-INVERSE_BETAS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 
 
 class Setting(NamedTuple):
@@ -35,9 +31,6 @@ class Setting(NamedTuple):
     def label(self) -> str:
         """Its name in figure and tables."""
         return f"{self.algorithm}, ε {self.rate:g}"
-
-
-SETTINGS = tuple(Setting(*own) for own in product(ALGORITHMS, RATES))
 
 
 @dataclass(frozen=True)
@@ -63,21 +56,30 @@ class Run(common.Run):
 @dataclass(frozen=True)
 class Study(common.Study[Run]):
     """
-    Every 1/β, fixed and under a controller, with every seed.
+    Every 1/β, fixed and under a controller, with every learning rate and seed.
 
     :param seeds: Seeds of each
+    :param rates: Learning rates ε
+    :param inverse_betas: 1/β, fixed or at the start
     :param timesteps: Steps of each run, all mazes together
     :param n_tasks: Mazes
     :param n_envs_per_task: Sub-environments of each maze
     """
 
     seeds: tuple[int, ...]
+    rates: tuple[float, ...]
+    inverse_betas: tuple[float, ...]
     timesteps: int = 307_200
     n_tasks: int = 8
     n_envs_per_task: int = 8
 
     kind: ClassVar[str] = "costs"
-    grows_by: ClassVar[tuple[str, ...]] = ("seeds",)
+    grows_by: ClassVar[tuple[str, ...]] = ("seeds", "rates", "inverse_betas")
+
+    @property
+    def settings(self) -> list[Setting]:
+        """Algorithms and learning rates."""
+        return [Setting(*own) for own in product(ALGORITHMS, sorted(self.rates))]
 
     @property
     @override
@@ -87,7 +89,7 @@ class Study(common.Study[Run]):
         return [
             Run(setting.algorithm, setting.rate, inverse_beta, is_controlled, seed, *sizes)
             for seed, setting, inverse_beta, is_controlled in product(
-                self.seeds, SETTINGS, INVERSE_BETAS, (False, True)
+                self.seeds, self.settings, sorted(self.inverse_betas), (False, True)
             )
         ]
 
@@ -100,6 +102,7 @@ class Results:
     :param study: The study
     :param progress: How many of its runs there are, in words
     :param n_seeds: Seeds that are whole
+    :param inverse_betas: 1/β in order
     :param curves: Mean return over tasks by setting and whether costs were controlled, each of shape
         (n_inverse_betas, n_seeds, n_bins)
     :param costs: c_KL and c_Ent, mean over tasks, likewise, each of shape (n_inverse_betas, n_seeds, 2, n_bins)
@@ -108,6 +111,7 @@ class Results:
     study: Study
     progress: str
     n_seeds: int
+    inverse_betas: list[float]
     curves: dict[tuple[Setting, bool], Array]
     costs: dict[tuple[Setting, bool], Array]
 
@@ -125,17 +129,17 @@ def read_results(folder: Path) -> Results:
         (Setting(run.algorithm, run.rate), run.is_controlled, run.inverse_beta, run.seed): own
         for run, own in outcomes.results.items()
     }
-    parts = list(product(SETTINGS, (False, True)))
+    parts, inverse_betas = list(product(study.settings, (False, True))), sorted(study.inverse_betas)
     seeds = [
-        seed for seed in study.seeds if all((*part, own, seed) in found for part in parts for own in INVERSE_BETAS)
+        seed for seed in study.seeds if all((*part, own, seed) in found for part in parts for own in inverse_betas)
     ]
     if not seeds:
         raise UsageError(f"No seed of the study in {folder} is whole ({outcomes.progress}). Wait for the first one.")
     curves, costs = (
         {
-            part: np.array([[found[(*part, own, seed)][name] for seed in seeds] for own in INVERSE_BETAS])
+            part: np.array([[found[(*part, own, seed)][name] for seed in seeds] for own in inverse_betas])
             for part in parts
         }
         for name in ("curve", "costs")
     )
-    return Results(study, outcomes.progress, len(seeds), curves, costs)
+    return Results(study, outcomes.progress, len(seeds), inverse_betas, curves, costs)

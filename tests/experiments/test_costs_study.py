@@ -11,26 +11,29 @@ from experiments.common.command import main
 from experiments.common.curves import N_BINS
 from experiments.common.store import Store
 from experiments.costs.__main__ import Costs
-from experiments.costs.measures import CLAIMS, gain_of_the_worst, share_of_the_best, worst_final
+from experiments.costs.measures import claims_of, gain_of_the_worst, share_of_the_best, worst_final
 from experiments.costs.page import claims_lines, draw_study
-from experiments.costs.study import INVERSE_BETAS, SETTINGS, Results, Run, Study, read_results
+from experiments.costs.study import Results, Run, Study, read_results
 from experiments.costs.training import CostRecorder, make_model
 from experiments.transfer import measures
 from sb3_distral import CostController
 from sb3_distral.errors import UsageError
 
-SETTING = SETTINGS[0]
+RATES, INVERSE_BETAS = (4e-3, 2e-3), (0.01, 0.001, 0.1, 0.3, 0.003, 0.03)
+SETTINGS = Study((0,), RATES, INVERSE_BETAS).settings
+SETTING, CLAIMS = SETTINGS[0], claims_of(SETTINGS)
 RUN = Run("KL+ent_2col", 2e-3, 0.03, True, 0, 50 * N_BINS, 2, 1)
 
 
 def results_of(fixed: list[float], controlled: list[float], n_seeds: int = 3) -> Results:
-    """Returns that are the same at all times, by 1/β; in every setting alike, and for every seed."""
+    """Returns that are the same at all times, by 1/β in order; in every setting alike, and for every seed."""
     curves = {
         (setting, is_controlled): np.array(own)[:, None, None] * np.ones((n_seeds, N_BINS))
         for setting, (is_controlled, own) in product(SETTINGS, ((False, fixed), (True, controlled)))
     }
     costs = {part: np.full((len(INVERSE_BETAS), n_seeds, 2, N_BINS), 0.01) for part in curves}
-    return Results(Study(tuple(range(n_seeds))), "all", n_seeds, curves, costs)
+    study = Study(tuple(range(n_seeds)), RATES, INVERSE_BETAS)
+    return Results(study, "all", n_seeds, sorted(INVERSE_BETAS), curves, costs)
 
 
 def test_measures_by_hand() -> None:
@@ -38,13 +41,13 @@ def test_measures_by_hand() -> None:
     assert worst_final(results, SETTING, rows) == 5
     assert gain_of_the_worst(results, SETTING, rows) == 4.5
     # The best fixed one is the fourth of six: a factor of ten below is the second, above there is the last one.
-    assert share_of_the_best(-2, results, SETTING, rows) == pytest.approx(7 / 8)
-    assert share_of_the_best(2, results, SETTING, rows) == pytest.approx(5 / 8)
+    assert share_of_the_best(0.1, results, SETTING, rows) == pytest.approx(7 / 8)
+    assert share_of_the_best(10.0, results, SETTING, rows) == pytest.approx(5 / 8)
 
 
 def test_a_start_stays_on_the_axis() -> None:
     results, rows = results_of([8, 2, 4, 1, 3, 0.5], [6, 7, 7, 7, 7, 5]), np.arange(3)
-    assert share_of_the_best(-2, results, SETTING, rows) == pytest.approx(6 / 8)
+    assert share_of_the_best(0.1, results, SETTING, rows) == pytest.approx(6 / 8)
 
 
 def test_claims_of_known_curves() -> None:
@@ -81,7 +84,7 @@ def test_costs_are_recorded_at_their_time() -> None:
 
 
 def test_seeds_that_are_not_whole_are_left_out(tmp_path: Path) -> None:
-    study, store = Study((0, 1)), Store(tmp_path)
+    study, store = Study((0, 1), RATES, INVERSE_BETAS), Store(tmp_path)
     store.begin(study, "test")
     with pytest.raises(UsageError, match="No run"):
         read_results(tmp_path)
@@ -93,10 +96,21 @@ def test_seeds_that_are_not_whole_are_left_out(tmp_path: Path) -> None:
     assert not results.curves[SETTING, True].any()
 
 
-@pytest.mark.slow
 def test_the_command_runs_and_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr(measures, "N_RESAMPLES", 20)
-    options = ["--n-seeds", "1", "--timesteps", "7680", "--n-jobs", "1"]
+    options = [
+        "--n-seeds",
+        "1",
+        "--timesteps",
+        "3840",
+        "--n-jobs",
+        "1",
+        "--rates",
+        "4e-3",
+        "--inverse-betas",
+        "0.01",
+        "0.1",
+    ]
     main(Costs, draw_study, ["run", "--output", str(tmp_path), *options])
-    assert "48 of 48 runs" in capsys.readouterr().out
+    assert "8 of 8 runs" in capsys.readouterr().out
     assert {"study.json", "runs", "claims.md", "costs.png"} == {own.name for own in tmp_path.iterdir()}
