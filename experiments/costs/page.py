@@ -92,8 +92,8 @@ def claims_lines(results: Results) -> list[str]:
         "# Costs that follow targets: what was claimed and what came out",
         "",
         f"**{results.progress}**: {len(study.settings)} settings, {len(results.inverse_betas)} values of 1/β, fixed "
-        f"and as the start of a controller, {study.timesteps} steps of {study.n_tasks} mazes together ({study.n_envs_per_task} "
-        f"sub-environments each). Seeds of which every run is there: {results.n_seeds}.",
+        f"and as the start of a controller, {study.timesteps} steps of {study.n_tasks} mazes together "
+        f"({study.n_envs_per_task} sub-environments each). Seeds of which every run is there: {results.n_seeds}.",
         "",
         f"Intervals (95 %) are bootstrapped: seeds are drawn anew, the same for all, {N_RESAMPLES} times; deviations "
         "are widened for the small number of seeds, and reach as far to either side, since a best or worst 1/β is "

@@ -9,6 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from experiments.common import study as common
+from experiments.common.curves import check_bins
 from experiments.common.store import read_done
 from experiments.transfer.study import Array
 from sb3_distral.errors import UsageError
@@ -64,6 +65,7 @@ class Study(common.Study[Run]):
     :param timesteps: Steps of each run, all mazes together
     :param n_tasks: Mazes
     :param n_envs_per_task: Sub-environments of each maze
+    :raises UsageError: If values are there twice, or a bin of the learning curve would hold no step
     """
 
     seeds: tuple[int, ...]
@@ -80,6 +82,11 @@ class Study(common.Study[Run]):
     def settings(self) -> list[Setting]:
         """Algorithms and learning rates."""
         return [Setting(*own) for own in product(ALGORITHMS, sorted(self.rates))]
+
+    @override
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_bins(self)
 
     @property
     @override

@@ -9,7 +9,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import LinearSchedule
 from typing_extensions import override
 
-from experiments.common.curves import N_BINS, RewardRecorder
+from experiments.common.curves import N_BINS, RewardRecorder, bin_of
 from experiments.costs.study import Run
 from experiments.transfer.study import Array
 from experiments.transfer.training import SEED_DISTANCE
@@ -69,13 +69,10 @@ class CostRecorder(BaseCallback):
 
     @override
     def _on_step(self) -> bool:
-        return True
-
-    @override
-    def _on_rollout_start(self) -> None:
-        place = min(self.num_timesteps * N_BINS // self.run.timesteps, N_BINS - 1)
+        place = bin_of(self.num_timesteps, self.run)
         self.sums[:, place] += [float(self.model.costs.kl.mean()), float(self.model.costs.entropy.mean())]
         self.counts[place] += 1
+        return True
 
     def means(self) -> Array:
         """

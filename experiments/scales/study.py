@@ -9,6 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from experiments.common import study as common
+from experiments.common.curves import check_bins
 from experiments.common.store import read_done
 from experiments.transfer.study import Array
 from sb3_distral.errors import UsageError
@@ -47,6 +48,7 @@ class Study(common.Study[Run]):
     :param n_tasks: Mazes
     :param n_envs_per_task: Sub-environments of each maze
     :param ratio: The largest reward of a goal divided by the smallest
+    :raises UsageError: If seeds are there twice, or a bin of the learning curve would hold no step
     """
 
     seeds: tuple[int, ...]
@@ -57,6 +59,11 @@ class Study(common.Study[Run]):
 
     kind: ClassVar[str] = "scales"
     grows_by: ClassVar[tuple[str, ...]] = ("seeds",)
+
+    @override
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_bins(self)
 
     @property
     @override
