@@ -33,8 +33,7 @@ from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.envs.task_vec_env import Tasks, as_task_vec_env, has_tasks, holds_vec_envs, make_task_vec_env
 from sb3_distral.errors import UsageError
 from sb3_distral.method.choices import TaskMask
-from sb3_distral.method.controller import CostController
-from sb3_distral.method.costs import TaskCoefficient, in_task_order
+from sb3_distral.method.costs import CostSchedule, TaskBeta, TaskCoefficient, in_task_order
 from sb3_distral.method.families import make_family
 from sb3_distral.policies.feedforward import POLICY_ALIASES, Architecture
 
@@ -97,7 +96,7 @@ class DistralAlgorithm(ControllingAlgorithm):
         policy: str | type[BasePolicy] | Tasks = "auto",
         *,
         alpha: TaskCoefficient = 0.5,
-        beta: TaskCoefficient | CostController | Literal["auto"] = 100.0,
+        beta: TaskBeta = 100.0,
         n_envs_per_task: int = 1,
         normalize_returns: bool = False,
         architecture: Architecture = "two_columns",
@@ -216,7 +215,7 @@ class DistralAlgorithm(ControllingAlgorithm):
         # By position, so that tasks may get other names later.
         self.alpha = in_task_order("alpha", self.alpha, self.task_names)
         self.beta = in_task_order("beta", self.beta, self.task_names)
-        self._cost_schedule = self._make_cost_schedule()
+        self._cost_schedule = CostSchedule(self.alpha, self.beta, self.task_names)
         self._check_optimization()
         self._use_distillation(self._own_distillation())
         super()._setup_model()

@@ -1,5 +1,6 @@
 """What follows the training beside the weights: costs under a controller, and the scales of returns."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,10 +8,9 @@ import torch as th
 
 from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.algorithms.update import UpdatingAlgorithm
-from sb3_distral.errors import UsageError
 from sb3_distral.method.choices import TaskMask
 from sb3_distral.method.controller import CostController, entropy_range
-from sb3_distral.method.costs import Costs, CostSchedule, TaskCoefficient
+from sb3_distral.method.costs import Costs, CostSchedule, TaskBeta, TaskCoefficient
 from sb3_distral.method.returns import ReturnScales
 
 
@@ -23,7 +23,7 @@ class ControllingAlgorithm(UpdatingAlgorithm):
 
     env: RegularizedReward | None
     alpha: TaskCoefficient
-    beta: Any
+    beta: TaskBeta
     costs: Costs
     task_masks: Any
     #: The costs of now where a controller sets them. They are saved with the model.
@@ -37,38 +37,22 @@ class ControllingAlgorithm(UpdatingAlgorithm):
     @property
     def cost_controller(self) -> CostController | None:
         """What the costs follow; ``None`` where they are those of α and β."""
-        if isinstance(self.beta, CostController):
-            return self.beta
-        if isinstance(self.beta, str):
-            if self.beta != "auto":
-                raise UsageError(
-                    f"beta={self.beta!r} was given; expected a number, a schedule, 'auto' or a controller."
-                )
-            return CostController()
-        return None
+        return self._cost_schedule.controller
 
     @property
     def _controls_kl(self) -> bool:
         return self.cost_controller is not None and bool(self.costs.kl.any())
 
-    def _make_cost_schedule(self) -> CostSchedule:
-        controller = self.cost_controller
-        schedule = CostSchedule(self.alpha, self.beta if controller is None else controller.beta, self.task_names)
-        if controller is not None and not schedule.is_constant:
-            raise UsageError(
-                "alpha holds a schedule, but beta a controller of the costs, which only begin as alpha says. Give a "
-                "number, or one for each task."
-            )
-        return schedule
-
     def _costs_of_now(self) -> Costs:
-        controller = self.cost_controller
-        costs = self._cost_schedule(self._cost_progress)
-        if controller is None:
-            return costs
+        if self.cost_controller is None:
+            return self._cost_schedule(self._cost_progress)
         if self.controlled_costs is None:
-            self.controlled_costs = controller.bounded(costs)
+            self.controlled_costs = self._costs_at_start()
         return self.controlled_costs
+
+    def _costs_at_start(self) -> Costs:
+        assert self.cost_controller is not None
+        return self.cost_controller.bounded(self._cost_schedule(1.0))
 
     def _control_costs(self) -> None:
         """Let the controller, if there is one, set the costs of the next roll-out by what the update has found."""
@@ -97,6 +81,23 @@ class ControllingAlgorithm(UpdatingAlgorithm):
         if self.return_scales is not None and not np.array_equal(self.return_scales.tasks, env.tasks):
             self.return_scales.restart(env.tasks)
         env.return_scales = self.return_scales
+
+    def _keep_followed(self, kept: Sequence[int], n_tasks: int) -> None:
+        """
+        Let the state follow tasks that come and go; new ones begin as those of a new model do.
+
+        :param kept: Indices of those that stay, which come first then
+        :param n_tasks: Number of tasks then, for which the schedule of costs is made already
+        """
+        if self.controlled_costs is not None:
+            first = self._costs_at_start()
+            own = [
+                th.cat([now[list(kept)], new[len(kept) :]])
+                for now, new in zip(self.controlled_costs, first, strict=True)
+            ]
+            self.controlled_costs = Costs(*own)
+        if self.return_scales is not None:
+            self.return_scales.keep(kept, n_tasks)
 
     def _log_costs(self) -> None:
         if self.return_scales is not None:

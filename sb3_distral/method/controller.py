@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch as th
@@ -9,7 +10,9 @@ from gymnasium import spaces
 
 from sb3_distral.errors import UsageError
 from sb3_distral.method.choices import TaskMask, n_choices_of
-from sb3_distral.method.costs import Costs
+
+if TYPE_CHECKING:
+    from sb3_distral.method.costs import Costs
 
 #: How far from its target a divergence (relatively) or an entropy (in parts of its range) gives the fastest change.
 KL_BAND, ENTROPY_BAND = 1.0, 0.25
@@ -55,7 +58,7 @@ class CostController:
                 "in this order."
             )
 
-    def bounded(self, costs: Costs) -> Costs:
+    def bounded(self, costs: "Costs") -> "Costs":
         """
         Bring costs into their bounds, but for those that are 0.
 
@@ -78,13 +81,13 @@ class CostController:
 
     def step(
         self,
-        costs: Costs,
+        costs: "Costs",
         kl: th.Tensor,
         entropy: th.Tensor,
         ranges: th.Tensor,
         progress_remaining: float,
         n_steps: th.Tensor,
-    ) -> Costs:
+    ) -> "Costs":
         """
         Change the costs after a roll-out.
 
@@ -105,6 +108,24 @@ class CostController:
             entropy=costs.entropy * (rate * lack.clamp(-1.0, 1.0)).exp(),
         )
         return self.bounded(changed)
+
+
+def controller_of(beta: Any) -> CostController | None:
+    """
+    Find the controller in what the user gave as β.
+
+    :param beta: A controller, ``"auto"`` for the one with its own settings, or anything else
+    :return: The controller; ``None``: it is none
+    :raises UsageError: If it is another word
+    """
+    if isinstance(beta, str):
+        if beta != "auto":
+            raise UsageError(
+                f"beta={beta!r} was given; expected a number, a schedule, one of these for each task, 'auto' or a "
+                "CostController."
+            )
+        return CostController()
+    return beta if isinstance(beta, CostController) else None
 
 
 def entropy_range(space: spaces.Space[object], mask: TaskMask | None = None) -> tuple[float, float]:

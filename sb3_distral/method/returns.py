@@ -1,5 +1,7 @@
 """Rewards in units of the spread of their returns, task by task."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -32,6 +34,20 @@ class ReturnScales:
         """
         self.tasks = self.tasks if tasks is None else tasks.copy()
         self.returns = np.zeros(len(self.tasks))
+
+    def keep(self, kept: Sequence[int], n_tasks: int) -> None:
+        """
+        Forget all tasks but some; new ones come after these. Call :meth:`restart` with their sub-environments next.
+
+        :param kept: Their indices, in their new order
+        :param n_tasks: Number of tasks then
+        """
+        old = (self.counts, self.means, self.squares)
+        self.counts, self.means, self.squares = (
+            np.concatenate([own[list(kept)], np.zeros(n_tasks - len(kept))]) for own in old
+        )
+        # Sub-environments are others now, for which restart has to be called.
+        self.tasks = np.zeros(0, dtype=np.int64)
 
     def normalize(self, rewards: Array, dones: npt.NDArray[np.bool_]) -> Array:
         """

@@ -119,11 +119,22 @@ def test_costs_are_logged_where_they_change():
     assert "distral/table-0/kl_cost" not in logged(beta=5.0)[0]
 
 
+def test_tasks_that_stay_keep_their_costs_and_new_ones_begin_as_all_did():
+    model = distral(table_tasks(), beta=CONTROLLER)
+    start = update(model)
+    known = model.controlled_costs
+    model._keep_followed([2, 0], 3)
+    assert model.controlled_costs.kl.tolist() == [*known.kl[[2, 0]].tolist(), start.kl[2].item()]
+    assert model.controlled_costs.entropy.tolist() == [*known.entropy[[2, 0]].tolist(), start.entropy[2].item()]
+
+
 # What is refused
 
 
 def test_another_word_for_beta_is_refused():
-    with pytest.raises(ValueError, match="beta='car' was given; expected a number, a schedule, 'auto' or a controller"):
+    with pytest.raises(
+        ValueError, match="beta='car' was given; expected a number, a schedule, one of these for each task, 'auto' or a"
+    ):
         distral(table_tasks(), beta="car")
 
 

@@ -64,3 +64,13 @@ def test_a_restart_forgets_the_returns_and_keeps_what_is_known_of_the_tasks():
     assert not scales.returns.any()
     scales.restart(np.array([0, 1]))
     assert scales.normalize(np.array([1.0, 1.0]), np.zeros(2, dtype=bool)) == pytest.approx(1 / known, rel=0.1)
+
+
+def test_tasks_that_stay_keep_what_is_known_of_them_and_new_ones_begin_with_nothing():
+    scales = ReturnScales(TASKS, GAMMA)
+    run(scales, *steps())
+    known = scales.scales
+    scales.keep([1], 2)
+    scales.restart(np.array([0, 1]))
+    assert scales.scales.tolist() == [known[1], 1.0]
+    assert scales.normalize(np.array([0.0, -7.0]), np.zeros(2, dtype=bool)).tolist() == [0.0, -1.0]
