@@ -97,6 +97,32 @@ def test_a_frozen_distilled_policy_is_measured_where_no_task_policy_holds_it():
     assert model._measure_policies()["kl"].all()
 
 
+def test_continuous_actions_have_a_target_of_entropy():
+    env = sb3_distral.tasks.make("pendulums", n_tasks=2)
+    model = distral(env, randomized=False, beta=CONTROLLER, policy_kwargs={})
+    before = update(model)
+    low, high = entropy_range(model.action_space)
+    entropy = model._measure_policies()["entropy"]
+    # Standard deviations begin near 1, where the half width of the torque is 2.
+    assert ((low < entropy) & (entropy < high)).all()
+    lack = (low + 0.5 * (high - low) - entropy) / (0.25 * (high - low))
+    th.testing.assert_close(
+        (model.costs.entropy / before.entropy).log(), 20.0 * 6 / 1000 * lack.clamp(-1.0, 1.0), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_the_target_of_entropy_is_among_the_actions_that_a_task_has():
+    masks = {"table-0": [True, True, False]}
+    model = distral(make_task_vec_env(table_tasks(2), action_masks=masks), beta=CONTROLLER)
+    with th.no_grad():
+        for parameter in model.policy.parameters():
+            parameter *= 1e-3
+    before = update(model)
+    # Both tasks act uniformly, as far above their targets as it counts.
+    assert model._measure_policies()["entropy"].tolist() == pytest.approx([np.log(2), np.log(3)], abs=1e-3)
+    th.testing.assert_close((model.costs.entropy / before.entropy).log(), th.full((2,), -20.0 * 6 / 1000))
+
+
 def test_tasks_with_more_environments_take_larger_steps():
     envs = [DummyVecEnv([table_tasks()["table-0"]] * count) for count in (1, 3)]
     model = distral(envs, beta=CostController(target_kl=1e6, rate=1.0, lowest=1e-9), policy_kwargs={})
