@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from experiments.common.claims import interval_text, number_text
 from experiments.common.curves import N_BINS
@@ -45,13 +46,13 @@ def draw_figure(results: Results) -> Figure:
             _draw_curve(axes[0, column], results, (algorithm, normalizes))
             _draw_scales(axes[1, column], results, (algorithm, normalizes))
         axes[0, column].set(title=algorithm, xlabel="thousand steps of all tasks", ylim=(0, 14))
-        axes[1, column].set(xlabel="reward of a goal", ylim=(0, 14))
+        axes[1, column].set(xlabel="reward of a goal", ylim=(0, 20))
         for axis in axes[:, column]:
             axis.grid(alpha=0.25)
     axes[0, 0].set_ylabel("goals of an episode, mean of tasks")
     axes[1, 0].set_ylabel(f"goals, last {LAST_BINS} of {N_BINS} bins")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    handles = [Line2D([], [], **{**_style((ALGORITHMS[0], own)), "color": "#555555"}) for own in (False, True)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
