@@ -19,6 +19,7 @@ from sb3_distral.envs.prior import DistilledPriorReward
 from sb3_distral.envs.remote_vec_env import RemoteVecEnv
 from sb3_distral.envs.task_vec_env import TaskVecEnv, make_task_vec_env
 from sb3_distral.envs.vec_prior import VecDistilledPriorReward
+from sb3_distral.method.controller import CostController
 from sb3_distral.policies.saving import load_policy, save_policy
 
 __version__ = version("sb3-distral")
@@ -29,6 +30,7 @@ know_former_names()
 __all__ = [
     "ALGORITHMS",
     "AnnealPriorCallback",
+    "CostController",
     "DistillationCallback",
     "DistilledPredictor",
     "DistilledPriorReward",

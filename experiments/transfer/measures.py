@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from experiments.common.bootstrap import Estimate, ends, widened, widening
 from experiments.common.claims import Claim
-from experiments.transfer.study import N_BINS, Array, Results
+from experiments.common.curves import N_BINS
+from experiments.transfer.study import Array, Results
 
 N_RESAMPLES = 2000
 #: Bins at the end of training whose mean is the final return.

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from experiments.common.bootstrap import Estimate
 from experiments.common.claims import interval_text, number_text
+from experiments.common.curves import N_BINS
 from experiments.common.pages import table, write_figure, write_page
 from experiments.transfer.measures import (
     CLAIMS,
@@ -21,7 +22,7 @@ from experiments.transfer.measures import (
     estimated,
     intervals,
 )
-from experiments.transfer.study import ARMS, N_BINS, Results, read_results
+from experiments.transfer.study import ARMS, Results, read_results
 
 PAGE, FIGURE = "claims.md", "transfer.png"
 #: Colour (of Okabe and Ito's, brown in place of yellow) and line of each arm.

@@ -26,14 +26,14 @@ from sb3_distral.algorithms.arguments import (
     with_optimizer,
 )
 from sb3_distral.algorithms.buffers import TaskRolloutBuffer
+from sb3_distral.algorithms.control import ControllingAlgorithm
 from sb3_distral.algorithms.distillation import DistillationCallback
 from sb3_distral.algorithms.logs import record_of_task
 from sb3_distral.algorithms.reward import RegularizedReward
-from sb3_distral.algorithms.update import UpdatingAlgorithm
 from sb3_distral.envs.task_vec_env import Tasks, as_task_vec_env, has_tasks, holds_vec_envs, make_task_vec_env
 from sb3_distral.errors import UsageError
 from sb3_distral.method.choices import TaskMask
-from sb3_distral.method.costs import Costs, CostSchedule, TaskCoefficient, in_task_order
+from sb3_distral.method.costs import CostSchedule, TaskBeta, TaskCoefficient, in_task_order
 from sb3_distral.method.families import make_family
 from sb3_distral.policies.feedforward import POLICY_ALIASES, Architecture
 
@@ -47,7 +47,7 @@ OWNED = {
 }
 
 
-class DistralAlgorithm(UpdatingAlgorithm):
+class DistralAlgorithm(ControllingAlgorithm):
     """
     Distral (Distill and transfer learning) on an on-policy algorithm of Stable-Baselines3, the host.
 
@@ -62,8 +62,13 @@ class DistralAlgorithm(UpdatingAlgorithm):
         observation space
     :param alpha: α = c_KL / (c_KL + c_Ent), in [0, 1]: a number, a schedule of the remaining progress (from 1 to 0), or
         one of these for each task (a list, or a dict by name)
-    :param beta: β = 1 / (c_KL + c_Ent) > 0, likewise; ``float("inf")`` means no regularisation
+    :param beta: β = 1 / (c_KL + c_Ent) > 0, likewise; ``float("inf")`` means no regularisation. ``"auto"``, or a
+        :class:`~sb3_distral.method.controller.CostController` with settings of your own: the costs only begin so (α and
+        β = 100) and follow targets of divergence and entropy from then on
     :param n_envs_per_task: Sub-environments of each task, where ids or callables are given
+    :param normalize_returns: Whether the rewards of each task are divided by the standard deviation of its discounted
+        returns, so that tasks of any scale learn alike; costs are then in these units. Logged and evaluated returns are
+        the tasks' own
     :param architecture: What the task policies are made of, see :class:`~sb3_distral.policies.DistralPolicy`
     :param distilled_weight: Weight of π0 in two columns, α by default
     :param optimization: ``"joint"``: one gradient step for π0 and all πi, (9) and (10); ``"alternating"``: π0 is fitted
@@ -84,7 +89,6 @@ class DistralAlgorithm(UpdatingAlgorithm):
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = POLICY_ALIASES
     own_rollout_buffer_class: ClassVar[type[RolloutBuffer]] = TaskRolloutBuffer
-    costs: Costs
 
     def __init__(
         self,
@@ -92,8 +96,9 @@ class DistralAlgorithm(UpdatingAlgorithm):
         policy: str | type[BasePolicy] | Tasks = "auto",
         *,
         alpha: TaskCoefficient = 0.5,
-        beta: TaskCoefficient = 100.0,
+        beta: TaskBeta = 100.0,
         n_envs_per_task: int = 1,
+        normalize_returns: bool = False,
         architecture: Architecture = "two_columns",
         distilled_weight: float | None = None,
         optimization: Optimization = "joint",
@@ -127,6 +132,7 @@ class DistralAlgorithm(UpdatingAlgorithm):
         )
         self.alpha, self.beta = alpha, beta
         self.n_envs_per_task = n_envs_per_task
+        self.normalize_returns = normalize_returns
         self.optimization = optimization
         self.distillation_epochs = distillation_epochs
         self.value_l2_coef = value_l2_coef
@@ -136,6 +142,8 @@ class DistralAlgorithm(UpdatingAlgorithm):
         self.task_masks: Sequence[TaskMask] | None = None
         self._task_episodes: dict[str, deque[dict[str, Any]]] = {}
         self._resume_state: dict[str, Any] | None = None
+        self.controlled_costs = None
+        self.return_scales = None
         self._evaluations = []
         # Remaining progress at which the costs were last set.
         self._cost_progress = 1.0
@@ -232,6 +240,7 @@ class DistralAlgorithm(UpdatingAlgorithm):
             self._check_task_order(self.env)
             self.task_names = list(self.env.task_names)
             self.env.policy = self.policy
+            self._connect_return_scales(self.env)
             self.task_masks = getattr(self.env, "task_masks", None)
         self.policy.set_task_masks(self.task_masks)
         self._update_costs()
@@ -244,8 +253,9 @@ class DistralAlgorithm(UpdatingAlgorithm):
                 "would go on with the column of another. Give them in the model's order."
             )
 
+    @override
     def _update_costs(self) -> None:
-        self.costs = self._cost_schedule(self._cost_progress)
+        self.costs = self._costs_of_now()
         if self.ent_coef > 0 and self.costs.entropy.any():
             raise UsageError(
                 f"ent_coef={self.ent_coef} was given with entropy costs of {self.costs.entropy.tolist()}: the entropy "
@@ -321,6 +331,7 @@ class DistralAlgorithm(UpdatingAlgorithm):
                 for key, field in (("ep_rew_mean", "r"), ("ep_len_mean", "l")):
                     record_of_task(self.logger, "rollout", name, key, safe_mean([own[field] for own in episodes]))
         self._log_divergences()
+        self._log_costs()
         super().dump_logs(iteration)
 
     @override

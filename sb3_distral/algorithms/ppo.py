@@ -70,6 +70,7 @@ class DistralPPO(DistralAlgorithm, PPO):
             if not goes_on:
                 break
         self._log_update(losses)
+        self._control_costs()
         self.logger.record("train/clip_range", clip_range)
         if self.clip_range_vf is not None:
             self.logger.record("train/clip_range_vf", self._now(self.clip_range_vf))

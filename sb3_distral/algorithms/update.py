@@ -56,6 +56,10 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         first = self.train_distilled
         return not first if isinstance(first, bool) else self.num_timesteps < first
 
+    @property
+    def _controls_kl(self) -> bool:
+        return False
+
     def rollout_memory(self) -> Any:
         """
         What recurrent columns remembered when the roll-out began.
@@ -79,7 +83,7 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         evaluation = self.policy.evaluate(
             rollout_data.observations,
             self._batch_memory(rollout_data),
-            distilled=distills,
+            distilled=distills or self._controls_kl,
             distilled_values=distillation.value_l2_coef > 0,
             distilled_gradient=not (distillation.alternating or self.distilled_is_frozen),
         )
@@ -140,10 +144,12 @@ class UpdatingAlgorithm(ResumableAlgorithm):
             distribution: Any = distribution_of(self._evaluations[-1].task_parameters, self.action_space).distribution
             self.logger.record("train/std", distribution.stddev.mean().item())
 
-    def _log_divergences(self) -> None:
-        """Record how certain each task policy was in the last pass over the roll-out, and how far from π0."""
-        if not self._evaluations:
-            return
+    def _measure_policies(self) -> dict[str, th.Tensor]:
+        """
+        Measure how certain each task policy was in the last pass over the roll-out, and how far from π0.
+
+        :return: ``entropy`` and, where π0 was evaluated, ``kl`` in nats, of shape (n_tasks,) each
+        """
         family, evaluations = self.policy.family, self._evaluations
         tasks = th.cat([evaluation.tasks for evaluation in evaluations])
         parameters = th.cat([evaluation.task_parameters for evaluation in evaluations])
@@ -151,7 +157,13 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         if all(evaluation.distilled_parameters is not None for evaluation in evaluations):
             priors = th.cat([evaluation.distilled_parameters for evaluation in evaluations])  # type: ignore[misc]
             rows["kl"] = family.kl_divergence(parameters, priors)
-        for key, values in rows.items():
-            means = objective.task_means(values, tasks, self.n_tasks).tolist()
-            for name, mean in zip(self.task_names, means, strict=True):
-                record_of_task(self.logger, "distral", name, key, mean)
+        return {key: objective.task_means(values, tasks, self.n_tasks) for key, values in rows.items()}
+
+    def _log_divergences(self) -> None:
+        if self._evaluations:
+            for key, means in self._measure_policies().items():
+                self._record_by_task(key, means)
+
+    def _record_by_task(self, key: str, values: th.Tensor) -> None:
+        for name, value in zip(self.task_names, values.tolist(), strict=True):
+            record_of_task(self.logger, "distral", name, key, value)

@@ -9,11 +9,17 @@ import numpy as np
 import pytest
 
 from experiments.common.store import read_done
+from experiments.costs import page as costs_page
+from experiments.costs.study import Study as Costs
+from experiments.costs.study import read_results as read_costs
 from experiments.figure4.page import write_claims
 from experiments.figure4.results import read_results
 from experiments.figure4.study import FIGURE_4
 from experiments.figure4.study import Study as Figure4
 from experiments.mazes.study import Study as Mazes
+from experiments.scales import page as scales_page
+from experiments.scales.study import Study as Scales
+from experiments.scales.study import read_results as read_scales
 from experiments.transfer import page as transfer_page
 from experiments.transfer.study import Study as Transfer
 from experiments.transfer.study import read_results as read_transfer
@@ -34,6 +40,8 @@ STUDIES: dict[str, tuple[Any, int]] = {
     "figure4/grid-tag": (Figure4, 252),
     "mazes": (Mazes, 5),
     "transfer": (Transfer, 72),
+    "costs": (Costs, N_COSTS),
+    "scales": (Scales, 8),
 }
 
 
@@ -65,6 +73,21 @@ def test_claims_about_transfer_are_those_of_the_results() -> None:
 def test_numbers_about_transfer_are_those_of_the_claims() -> None:
     prose = (DOCS / "transfer.md").read_text(encoding="utf-8").split("## What came out")[1].split("## Why")[0]
     claims = (RESULTS / "transfer" / transfer_page.PAGE).read_text(encoding="utf-8")
+    numbers = re.findall(r"\d+\.\d+", prose)
+    assert numbers and [number for number in numbers if not re.search(rf"\b{re.escape(number)}\b", claims)] == []
+
+
+def test_claims_about_costs_and_scales_are_those_of_the_results() -> None:
+    costs, scales = ((RESULTS / name / "claims.md").read_text(encoding="utf-8") for name in ("costs", "scales"))
+    assert "\n".join(costs_page.claims_lines(read_costs(RESULTS / "costs"))) + "\n" == costs
+    assert "\n".join(scales_page.claims_lines(read_scales(RESULTS / "scales"))) + "\n" == scales
+
+
+@pytest.mark.parametrize("name", ["costs", "scales"])
+def test_numbers_about_costs_and_scales_are_those_of_the_claims(name: str) -> None:
+    page = (DOCS / "costs.md").read_text(encoding="utf-8")
+    prose = page.split(f"<!-- {name} -->")[1].split("\n## ")[0]
+    claims = (RESULTS / name / "claims.md").read_text(encoding="utf-8")
     numbers = re.findall(r"\d+\.\d+", prose)
     assert numbers and [number for number in numbers if not re.search(rf"\b{re.escape(number)}\b", claims)] == []
 

@@ -10,12 +10,13 @@ import pytest
 import torch as th
 
 from experiments.common.command import main
+from experiments.common.curves import EPISODE, N_BINS, RewardRecorder
 from experiments.common.store import Store
 from experiments.transfer import measures, page
 from experiments.transfer.__main__ import Transfer
 from experiments.transfer.page import draw_study
-from experiments.transfer.study import ARMS, N_BINS, Run, Study
-from experiments.transfer.training import EPISODE, RewardRecorder, TransferWork
+from experiments.transfer.study import ARMS, Run, Study
+from experiments.transfer.training import TransferWork
 from sb3_distral.errors import UsageError
 
 RUN = Run("frozen", 3, timesteps=2 * N_BINS, source_timesteps=80, n_tasks=2, n_envs_per_task=1)
