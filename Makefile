@@ -24,6 +24,8 @@ help:  ## Print this list
 	@echo '  $(PYTHON) -m experiments.transfer run --output runs/transfer'
 	@echo '  $(PYTHON) -m experiments.costs run --output runs/costs'
 	@echo '  $(PYTHON) -m experiments.scales run --output runs/scales'
+	@echo '  $(PYTHON) -m experiments.scaling run --output runs/scaling'
+	@echo '  $(PYTHON) -m experiments.likeness run --output runs/likeness'
 
 install: $(INSTALLED)  ## Make .venv and install the package with everything the commands below need
 

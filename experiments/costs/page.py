@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.common.claims import interval_text, number_text
-from experiments.common.curves import N_BINS
+from experiments.common.curves import LAST_BINS, N_BINS
 from experiments.common.pages import STYLES, table, write_figure, write_page
 from experiments.costs.measures import Number, by_start, claims_of, estimated
 from experiments.costs.study import Results, Setting, read_results
-from experiments.transfer.measures import AREA, FINAL, LAST_BINS, N_RESAMPLES, Measure, draws, intervals
+from experiments.transfer.measures import AREA, FINAL, N_RESAMPLES, Measure, draws, intervals
 
 PAGE, FIGURE = "claims.md", "costs.png"
 NAMES = {False: "fixed", True: "controller"}

@@ -86,7 +86,7 @@ class Study(common.Study[Run]):
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_bins(self)
+        check_bins(self.timesteps, self.n_tasks * self.n_envs_per_task)
 
     @property
     @override

@@ -28,7 +28,7 @@ def train(run: Run) -> dict[str, Any]:
         what it took (``learn_seconds``)
     """
     th.set_num_threads(1)
-    model, rewards, costs = make_model(run), RewardRecorder(run), CostRecorder(run)
+    model, rewards, costs = make_model(run), RewardRecorder(run.timesteps, run.n_tasks), CostRecorder(run)
     start = time.perf_counter()
     model.learn(run.timesteps, callback=[rewards, costs])
     return {
@@ -69,7 +69,7 @@ class CostRecorder(BaseCallback):
 
     @override
     def _on_step(self) -> bool:
-        place = bin_of(self.num_timesteps, self.run)
+        place = bin_of(self.num_timesteps, self.run.timesteps)
         self.sums[:, place] += [float(self.model.costs.kl.mean()), float(self.model.costs.entropy.mean())]
         self.counts[place] += 1
         return True

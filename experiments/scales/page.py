@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from experiments.common.claims import interval_text, number_text
-from experiments.common.curves import N_BINS
+from experiments.common.curves import LAST_BINS, N_BINS
 from experiments.common.pages import STYLES, table, write_figure, write_page
 from experiments.scales.measures import CLAIMS, Difference, lowest, measured, way_text
 from experiments.scales.study import ALGORITHMS, WAYS, Results, Way, read_results
-from experiments.transfer.measures import AREA, FINAL, LAST_BINS, N_RESAMPLES, Measure, draws, estimated, intervals
+from experiments.transfer.measures import AREA, FINAL, N_RESAMPLES, Measure, draws, estimated, intervals
 from sb3_distral.tasks.grids.scales import N_SCALES, goal_rewards
 
 PAGE, FIGURE = "claims.md", "scales.png"

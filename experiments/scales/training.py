@@ -26,7 +26,7 @@ def train(run: Run) -> dict[str, Any]:
     :return: For JSON the goals of an episode by task and bin (``goals``) and what it took (``learn_seconds``)
     """
     th.set_num_threads(1)
-    model, recorder = make_model(run), RewardRecorder(run)
+    model, recorder = make_model(run), RewardRecorder(run.timesteps, run.n_tasks)
     start = time.perf_counter()
     model.learn(run.timesteps, callback=recorder)
     goals = recorder.curves() / goal_rewards(range(run.n_tasks), run.ratio)[:, None]

@@ -46,7 +46,7 @@ class TransferWork:
             learning (``zero_shot``) and KL(πi‖π0) then (``initial_kl``), and what it took (``learn_seconds``)
         """
         th.set_num_threads(1)
-        model, recorder = self.make_model(run), RewardRecorder(run)
+        model, recorder = self.make_model(run), RewardRecorder(run.timesteps, run.n_tasks)
         zero_shot, divergence = before_learning(model, run)
         start = time.perf_counter()
         model.learn(run.timesteps, callback=recorder)

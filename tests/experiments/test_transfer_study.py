@@ -60,7 +60,7 @@ def test_a_source_is_trained_once(work: TransferWork, monkeypatch: pytest.Monkey
 
 
 def test_rewards_are_credited_to_their_task_at_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    recorder: Any = RewardRecorder(RUN)
+    recorder: Any = RewardRecorder(RUN.timesteps, RUN.n_tasks)
     recorder.model = SimpleNamespace(get_env=lambda: SimpleNamespace(tasks=np.array([1, 0])))
     for step in range(1, N_BINS + 2):
         recorder.num_timesteps = 2 * step

@@ -40,15 +40,23 @@ def _features(walls: Array, goal: Array) -> Array:
     cells, one_hot = free_cells(walls), np.eye(len(walls), dtype=np.float32)
     goal_map = np.zeros(walls.shape, dtype=np.float32)
     goal_map[tuple(goal)] = 1.0
-    views = [_views(walls.astype(np.float32), cells, outside=1.0), _views(goal_map, cells, outside=0.0)]
-    return np.concatenate([*views, one_hot[cells[:, 0]], one_hot[cells[:, 1]]], axis=1)
+    seen = [views(walls.astype(np.float32), cells, outside=1.0), views(goal_map, cells, outside=0.0)]
+    return np.concatenate([*seen, one_hot[cells[:, 0]], one_hot[cells[:, 1]]], axis=1)
 
 
-def _views(grid: Array, cells: Array, outside: float) -> Array:
+def views(grid: Array, cells: Array, outside: float) -> Array:
+    """
+    Tabulate what an agent sees.
+
+    :param grid: a value for each cell of the maze, shape ``(height, width)``
+    :param cells: (row, column) of where it may stand, shape ``(n_cells, 2)``
+    :param outside: the value beyond the maze
+    :return: its view from each of them, row by row, shape ``(n_cells, VIEW ** 2)``
+    """
     padded = np.pad(grid, VIEW // 2, constant_values=outside)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (VIEW, VIEW))
-    views: Array = windows[tuple(cells.T)].reshape(len(cells), VIEW * VIEW)
-    return views
+    seen: Array = windows[tuple(cells.T)].reshape(len(cells), VIEW * VIEW)
+    return seen
 
 
 class GridMazes(GridTasks):
