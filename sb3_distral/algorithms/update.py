@@ -40,6 +40,7 @@ class UpdatingAlgorithm(ResumableAlgorithm):
     policy: DistralPolicy  # type: ignore[assignment]
     task_names: list[str]
     train_distilled: bool | int
+    rehearsal_coef: float
     normalize_advantage: bool
     _distillation: DistillationCallback
     #: What the last pass over the roll-out found, for the log
@@ -82,6 +83,7 @@ class UpdatingAlgorithm(ResumableAlgorithm):
             distilled=distills,
             distilled_values=distillation.value_l2_coef > 0,
             distilled_gradient=not (distillation.alternating or self.distilled_is_frozen),
+            former=distills and not distillation.alternating and distillation.rehearses(),
         )
         advantages = rollout_data.advantages
         if self.normalize_advantage:
