@@ -142,6 +142,7 @@ class DistralAlgorithm(ChangingAlgorithm):
         self._task_episodes: dict[str, deque[dict[str, Any]]] = {}
         self._resume_state: dict[str, Any] | None = None
         self._evaluations = []
+        self._new_tasks = []
         self._cost_progress = 1.0
         if _init_setup_model:
             self._setup_model()

@@ -118,6 +118,7 @@ class ChangingAlgorithm(UpdatingAlgorithm):
             layers_until_tasks(self.env)[-1].rename(renamed)
             self.env.task_names = list(renamed)
         self._task_episodes = {names.get(name, name): own for name, own in self._task_episodes.items()}
+        self._new_tasks = [names.get(name, name) for name in self._new_tasks]
         self.task_names = renamed
         self._cost_schedule = CostSchedule(self.alpha, self.beta, renamed)
         return self
@@ -174,6 +175,7 @@ class ChangingAlgorithm(UpdatingAlgorithm):
         self.alpha, self.beta = alpha, beta
         self._cost_schedule = CostSchedule(alpha, beta, self.task_names)
         self._evaluations = []
+        self._new_tasks = [name for name in self.task_names if name in self._new_tasks or name not in names]
         self._keep_episodes(names)
         self._renew_buffer()
         self._connect_env()

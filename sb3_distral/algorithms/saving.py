@@ -156,6 +156,6 @@ def check_names(names: Sequence[str], known: Sequence[str]) -> None:
     )
     raise UsageError(
         f"The environment has the tasks {names}, the model has {known}: it has no column for {new}, and {missing} are "
-        "missing. Give the model's tasks; add_tasks and remove_tasks change them afterwards. Where they are the same under "
-        "other names, rename them first: model = load(path), model.rename_tasks({name: new_name}), model.set_env(env)."
+        "missing. Give the model's tasks; add_tasks and remove_tasks change them afterwards. Where they are the "
+        "same under other names, rename them first: load(path).rename_tasks({name: new_name}), then set_env(env)."
     )

@@ -11,6 +11,7 @@ from sb3_distral.algorithms.logs import record_of_task
 from sb3_distral.algorithms.saving import ResumableAlgorithm
 from sb3_distral.method import objective
 from sb3_distral.networks.distributions import distribution_of
+from sb3_distral.networks.rearranging import begin_sizes
 from sb3_distral.policies.feedforward import DistralPolicy, Evaluation
 
 
@@ -43,6 +44,8 @@ class UpdatingAlgorithm(ResumableAlgorithm):
     rehearsal_coef: float
     normalize_advantage: bool
     _distillation: DistillationCallback
+    #: Names of tasks that the optimizer has not seen yet, after others
+    _new_tasks: list[str]
     #: What the last pass over the roll-out found, for the log
     _evaluations: list[Evaluation]
 
@@ -126,6 +129,10 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         th.nn.utils.clip_grad_norm_(policy.distilled_policy.parameters(), self.max_grad_norm)
         if policy.task_columns is not None:
             policy.task_columns.clip_grad_norm_(self.max_grad_norm)
+            if self._new_tasks:
+                new = [self.task_names.index(name) for name in self._new_tasks]
+                begin_sizes(policy.optimizer, policy.task_columns, new)
+                self._new_tasks = []
         policy.optimizer.step()
         policy.optimizer.zero_grad()
 

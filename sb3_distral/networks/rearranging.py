@@ -1,6 +1,6 @@
 """Columns of tasks that stay beside columns of new ones, and what an optimizer knows of their parameters."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -61,7 +61,7 @@ def move_state(
     Of the tasks that stay it knows what it knew. All tasks of a stacked layer share a count of steps, which corrects
     the bias of averages that begin at zero: those of a new task would stay uncorrected, and its first steps be ten
     times too long (for averages over a hundred steps). So the sizes of a new task's gradients begin as the means over
-    the tasks that stay, while momentum begins at zero.
+    the tasks that stay, until :func:`begin_sizes` knows its own; momentum begins at zero.
 
     :param state: What it knows of the parameters of ``before``: of each as much as there are parameters, or a number
     :param before: Columns of all tasks so far
@@ -110,3 +110,39 @@ def _set_to_mean(network: nn.Module, others: Sequence[nn.Module]) -> None:
             parameter.zero_()
             if sources:
                 parameter.copy_(th.stack([own[place] for own in sources]).mean(dim=0))
+
+
+def begin_sizes(optimizer: th.optim.Optimizer, columns: TaskColumns, tasks: Sequence[int]) -> None:
+    """
+    Let the sizes of new tasks' gradients begin with their first gradients, as averages do whose bias is corrected.
+
+    Those of other tasks may be far smaller: a first step would be several times longer than later ones. No size begins
+    below the mean of its layer, so that the first gradient of a weight that had none is no large one either; where a
+    layer has no gradient yet, sizes stay as they are.
+
+    :param optimizer: Optimizer of the columns, before its first step with these tasks
+    :param columns: Columns of all tasks, with gradients
+    :param tasks: Indices of new tasks
+    """
+    for parameter, row in rows_of_tasks(columns, tasks):
+        known = optimizer.state.get(parameter, {})
+        if parameter.grad is None:
+            continue
+        squares = parameter.grad[row].square()
+        for name in [name for name in SIZES if name in known]:
+            if float(squares.mean()) > 0.0:
+                known[name][row] = squares.clamp(min=float(squares.mean()))
+
+
+def rows_of_tasks(columns: TaskColumns, tasks: Sequence[int]) -> Iterator[tuple[th.Tensor, Any]]:
+    """
+    Find what belongs to some tasks.
+
+    :param columns: Columns of all tasks
+    :param tasks: Indices of some
+    :return: Parameters, and which part of each belongs to one of the tasks
+    """
+    for n_networks, parameters in columns.stacked.items():
+        for row in (network for network in range(n_networks) if network % columns.n_tasks in tasks):
+            yield from ((parameter, row) for parameter in parameters)
+    yield from ((parameter, ...) for task, parameter in columns.separate if task in tasks)
