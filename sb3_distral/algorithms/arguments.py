@@ -211,3 +211,18 @@ def column_arguments(
     if doubled:
         raise UsageError(f"policy_kwargs holds {doubled}. Give them to the algorithm itself.")
     return {**(policy_kwargs or {}), **owned}
+
+
+def with_optimizer(policy_kwargs: Mapping[str, Any] | None, default: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Add an optimizer to the arguments of the policy, unless they name one.
+
+    :param policy_kwargs: What the user gave; ``optimizer_kwargs`` alone change the default optimizer's
+    :param default: ``optimizer_class`` and ``optimizer_kwargs``, or nothing
+    :return: Arguments of the policy
+    """
+    given = dict(policy_kwargs or {})
+    if not default or "optimizer_class" in given:
+        return given
+    options = {**default["optimizer_kwargs"], **given.get("optimizer_kwargs", {})}
+    return {**given, **default, "optimizer_kwargs": options}

@@ -1,7 +1,7 @@
 """What every Distral algorithm does: tasks, costs, logs. What its update is, the learners say."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
@@ -23,6 +23,7 @@ from sb3_distral.algorithms.arguments import (
     networks_of,
     parse_env_and_policy,
     refuse_owned,
+    with_optimizer,
 )
 from sb3_distral.algorithms.buffers import TaskRolloutBuffer
 from sb3_distral.algorithms.changing_tasks import ChangingAlgorithm
@@ -125,7 +126,9 @@ class DistralAlgorithm(ChangingAlgorithm):
         super().__init__(
             choose_policy_class(policy, space, self.policy_aliases),  # type: ignore[arg-type]
             task_env,  # type: ignore[arg-type]
-            policy_kwargs=column_arguments(policy_kwargs, architecture, distilled_weight),
+            policy_kwargs=column_arguments(
+                with_optimizer(policy_kwargs, self._default_optimizer(host_arguments)), architecture, distilled_weight
+            ),
             _init_setup_model=False,
             **{**host_arguments, "rollout_buffer_class": self.own_rollout_buffer_class},
         )
@@ -152,6 +155,15 @@ class DistralAlgorithm(ChangingAlgorithm):
     def _start_from(self, distilled_policy: ActorCriticPolicy) -> None:
         self.policy.start_from(distilled_policy)
         self.policy.keep_former(self.rehearsal_coef > 0)
+
+    def _default_optimizer(self, host_arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """
+        Give the optimizer of a policy where the user names none.
+
+        :param host_arguments: Arguments of the host
+        :return: Arguments of the policy; none: the host chooses
+        """
+        return {}
 
     @property
     def distilled_policy(self) -> ActorCriticPolicy:
