@@ -24,10 +24,8 @@ from experiments.transfer.measures import N_RESAMPLES, draws, intervals
 PAGE, FIGURE = "claims.md", "continual.png"
 #: Colour (of Okabe and Ito's) and line of each arm.
 STYLES: dict[str, dict[str, Any]] = {
-    "from-nothing": {"color": "#888888", "linestyle": ":"},
     "no-rehearsal": {"color": "#000000", "linestyle": "--"},
-    "rehearsal-0.005": {"color": "#56B4E9", "linestyle": "-."},
-    "rehearsal-0.02": {"color": "#D55E00", "linestyle": "-"},
+    "rehearsal": {"color": "#D55E00", "linestyle": "-"},
 }
 
 

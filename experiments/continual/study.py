@@ -25,18 +25,16 @@ class Arm(NamedTuple):
     A way to go on when new mazes arrive and the others leave.
 
     :param label: Its name in the figure
-    :param rehearsal_coef: Weight of the rehearsal; ``None``: a new model learns them from nothing
+    :param rehearsal_coef: Weight of the rehearsal
     """
 
     label: str
-    rehearsal_coef: float | None
+    rehearsal_coef: float
 
 
 ARMS = {
-    "from-nothing": Arm("a new model", None),
     "no-rehearsal": Arm("no rehearsal", 0.0),
-    "rehearsal-0.005": Arm("rehearsal 0.005", 0.005),
-    "rehearsal-0.02": Arm("rehearsal 0.02", 0.02),
+    "rehearsal": Arm("rehearsal_coef=0.02", 0.02),
 }
 
 
@@ -69,7 +67,7 @@ class Study(common.Study[Run]):
     """
 
     seeds: tuple[int, ...]
-    timesteps: int = 128_000
+    timesteps: int = 64_000
     n_groups: int = 2
     n_envs_per_task: int = 16
 

@@ -56,7 +56,8 @@ class ContinualWork:
         model = self.first_model(run)
         distilled, curves = [distilled_returns(model, run)], []
         for number in range(1, run.n_groups):
-            model = next_model(model, run, number)
+            earlier = model.task_names
+            model.add_tasks(group(run, number)).remove_tasks(earlier)
             recorder = RewardRecorder(run.timesteps)
             model.learn(run.timesteps, callback=recorder, reset_num_timesteps=False)
             curves.append(recorder.curve().round(3).tolist())
@@ -76,8 +77,9 @@ class ContinualWork:
         """
         path = self.sources / f"seed{run.seed}-groups{run.n_groups}-steps{run.timesteps}.zip"
         if not path.exists():
-            make_model(run, 0).learn(run.timesteps).save(path)
-        coefficient = ARMS[run.arm].rehearsal_coef or 0.0
+            arguments: dict[str, Any] = {"learning_rate": RATE, "seed": SEED_DISTANCE * (run.seed + 1), "device": "cpu"}
+            DistralA2C(group(run, 0), **ALGORITHMS[ALGORITHM], **arguments).learn(run.timesteps).save(path)
+        coefficient = ARMS[run.arm].rehearsal_coef
         return DistralA2C.load(path, env=group(run, 0), device="cpu", rehearsal_coef=coefficient)
 
 
@@ -92,33 +94,6 @@ def group(run: Run, number: int) -> TaskVecEnv:
     size = N_MAZES // run.n_groups
     suite = tasks.make(SUITE, run.n_envs_per_task, n_tasks=N_MAZES)
     return select_tasks(suite, suite.task_names[number * size : (number + 1) * size])
-
-
-def make_model(run: Run, number: int) -> DistralA2C:
-    """
-    Make a model that has learned nothing.
-
-    :param run: The run
-    :param number: The group that it shall learn
-    :return: The model
-    """
-    seed = SEED_DISTANCE * (run.seed + 1) + number
-    return DistralA2C(group(run, number), learning_rate=RATE, seed=seed, device="cpu", **ALGORITHMS[ALGORITHM])
-
-
-def next_model(model: DistralA2C, run: Run, number: int) -> DistralA2C:
-    """
-    Go over to the next group.
-
-    :param model: The model of the group before
-    :param run: The run
-    :param number: The next group
-    :return: The model for it: a new one, or the same with other tasks
-    """
-    if ARMS[run.arm].rehearsal_coef is None:
-        return make_model(run, number)
-    earlier = model.task_names
-    return model.add_tasks(group(run, number)).remove_tasks(earlier)
 
 
 def distilled_returns(model: DistralA2C, run: Run) -> Array:
