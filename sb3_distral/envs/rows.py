@@ -48,7 +48,11 @@ def select_rows(venv: VecEnv, rows: np.ndarray, left: list[Any]) -> VecEnv:
         return venv.select(rows)  # type: ignore[no-any-return, attr-defined]
     if type(venv) is DummyVecEnv:
         left += [env for row, env in enumerate(venv.envs) if row not in rows]
-        return DummyVecEnv([partial(already_made, venv.envs[row]) for row in rows])
+        selected = DummyVecEnv([partial(already_made, venv.envs[row]) for row in rows])
+        # Seeds and options of the next reset.
+        selected._seeds = [venv._seeds[row] for row in rows]
+        selected._options = [venv._options[row] for row in rows]
+        return selected
     if isinstance(venv, VecEnvWrapper):
         check_follows(venv)
         return around(venv, select_rows(venv.venv, rows, left), rows)

@@ -81,6 +81,15 @@ def test_tasks_that_stay_go_on_where_they_were(stack):
     assert_same(first, second, changed.rows)
 
 
+def test_seeds_of_a_reset_to_come_stay():
+    def first(env):
+        env.seed(3)
+        return select_tasks(env, [env.task_names[1]]).reset()["obs"]
+
+    for make in (lambda: parts(names="ab"), lambda: make_task_vec_env([table_task(0)] * 3, 2), suite):
+        assert np.array_equal(first(make()), first(make()))
+
+
 def test_environments_of_tasks_that_leave_are_closed():
     closed = []
 
