@@ -22,6 +22,7 @@ help:  ## Print this list
 	@echo '  $(PYTHON) -m experiments.figure4 run --suite grid-mazes --output runs/figure4'
 	@echo '  $(PYTHON) -m experiments.mazes run --output runs/mazes-results'
 	@echo '  $(PYTHON) -m experiments.transfer run --output runs/transfer'
+	@echo '  $(PYTHON) -m experiments.continual run --output runs/continual'
 
 install: $(INSTALLED)  ## Make .venv and install the package with everything the commands below need
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from experiments.common.store import read_done
+from experiments.continual.study import Study as Continual
 from experiments.figure4.page import write_claims
 from experiments.figure4.results import read_results
 from experiments.figure4.study import FIGURE_4
@@ -34,6 +35,7 @@ STUDIES: dict[str, tuple[Any, int]] = {
     "figure4/grid-tag": (Figure4, 252),
     "mazes": (Mazes, 5),
     "transfer": (Transfer, 72),
+    "continual": (Continual, 10),
 }
 
 
