@@ -26,6 +26,7 @@ help:  ## Print this list
 	@echo '  $(PYTHON) -m experiments.scales run --output runs/scales'
 	@echo '  $(PYTHON) -m experiments.scaling run --output runs/scaling'
 	@echo '  $(PYTHON) -m experiments.likeness run --output runs/likeness'
+	@echo '  $(PYTHON) -m experiments.continual run --output runs/continual'
 
 install: $(INSTALLED)  ## Make .venv and install the package with everything the commands below need
 

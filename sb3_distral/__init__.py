@@ -14,6 +14,7 @@ from sb3_distral.algorithms.recurrent import RecurrentDistralA2C, RecurrentDistr
 from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.algorithms.table1 import ALGORITHMS
 from sb3_distral.algorithms.warm_start import distilled_parameters
+from sb3_distral.envs.changing import join_tasks, select_tasks
 from sb3_distral.envs.normalization import normalize_as_trained
 from sb3_distral.envs.prior import DistilledPriorReward
 from sb3_distral.envs.remote_vec_env import RemoteVecEnv
@@ -47,9 +48,11 @@ __all__ = [
     "__version__",
     "distilled_parameters",
     "evaluate_tasks",
+    "join_tasks",
     "load_policy",
     "make_task_vec_env",
     "normalize_as_trained",
     "save_policy",
+    "select_tasks",
     "tasks",
 ]

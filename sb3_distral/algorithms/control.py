@@ -32,6 +32,7 @@ class ControllingAlgorithm(UpdatingAlgorithm):
     #: The scales of now where returns are normalised, saved likewise
     return_scales: ReturnScales | None
     _cost_schedule: CostSchedule
+    #: Remaining progress at which the costs were last set
     _cost_progress: float
 
     @property

@@ -11,6 +11,7 @@ from sb3_distral.algorithms.logs import record_of_task
 from sb3_distral.algorithms.saving import ResumableAlgorithm
 from sb3_distral.method import objective
 from sb3_distral.networks.distributions import distribution_of
+from sb3_distral.networks.rearranging import begin_sizes
 from sb3_distral.policies.feedforward import DistralPolicy, Evaluation
 
 
@@ -40,8 +41,11 @@ class UpdatingAlgorithm(ResumableAlgorithm):
     policy: DistralPolicy  # type: ignore[assignment]
     task_names: list[str]
     train_distilled: bool | int
+    rehearsal_coef: float
     normalize_advantage: bool
     _distillation: DistillationCallback
+    #: Names of tasks that the optimizer has not seen yet, after others
+    _new_tasks: list[str]
     #: What the last pass over the roll-out found, for the log
     _evaluations: list[Evaluation]
 
@@ -86,6 +90,7 @@ class UpdatingAlgorithm(ResumableAlgorithm):
             distilled=distills or self._controls_kl,
             distilled_values=distillation.value_l2_coef > 0,
             distilled_gradient=not (distillation.alternating or self.distilled_is_frozen),
+            former=distills and not distillation.alternating and distillation.rehearses(),
         )
         advantages = rollout_data.advantages
         if self.normalize_advantage:
@@ -128,6 +133,10 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         th.nn.utils.clip_grad_norm_(policy.distilled_policy.parameters(), self.max_grad_norm)
         if policy.task_columns is not None:
             policy.task_columns.clip_grad_norm_(self.max_grad_norm)
+            if self._new_tasks:
+                new = [self.task_names.index(name) for name in self._new_tasks]
+                begin_sizes(policy.optimizer, policy.task_columns, new)
+                self._new_tasks = []
         policy.optimizer.step()
         policy.optimizer.zero_grad()
 

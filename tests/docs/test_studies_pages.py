@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from experiments.common.store import read_done
+from experiments.continual.study import Study as Continual
 from experiments.costs import page as costs_page
 from experiments.costs.study import Study as Costs
 from experiments.costs.study import read_results as read_costs
@@ -41,6 +42,7 @@ STUDIES: dict[str, tuple[Any, int]] = {
     "transfer": (Transfer, 72),
     "costs": (Costs, N_COSTS),
     "scales": (Scales, 8),
+    "continual": (Continual, 10),
 }
 
 
