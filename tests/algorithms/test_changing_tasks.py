@@ -350,3 +350,16 @@ def test_renamed_tasks_go_on_with_their_columns(tmp_path):
     made = DistralA2C(make_task_vec_env([table_task(0)] * 2)).rename_tasks({"task-0": "x"})
     assert made.env.task_names == made.get_env().task_names == ["x", "task-1"]
     made.learn(10).remove_tasks(["x"])
+
+
+def test_costs_under_a_controller_and_scales_of_returns_stay_with_their_tasks():
+    model = trained(beta="auto", alpha=[0.3, 0.5, 0.7], normalize_returns=True)
+    costs = dict(zip(model.task_names, zip(*(part.tolist() for part in model.costs), strict=True), strict=True))
+    counts = dict(zip(model.task_names, model.return_scales.counts.tolist(), strict=True))
+    model.remove_tasks(["maze-1"]).add_tasks(mazes(3), alpha=0.5)
+    after = dict(zip(model.task_names, zip(*(part.tolist() for part in model.costs), strict=True), strict=True))
+    assert [after[name] for name in ("maze-0", "maze-2")] == [costs[name] for name in ("maze-0", "maze-2")]
+    assert after["maze-3"] == pytest.approx((0.5, 0.005, 0.005))
+    assert model.return_scales.counts.tolist() == [counts["maze-0"], counts["maze-2"], 0.0]
+    go_on(model)
+    assert model.return_scales.counts[2] == 2 * model.n_steps * 2
