@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 import tyro
 from typing_extensions import override
 
-from experiments.common.command import StudyOptions, main
+from experiments.common.command import Algorithm, StudyOptions, main
 from experiments.common.runner import Work
 from experiments.costs.page import draw_study
 from experiments.costs.study import Run, Study
@@ -20,10 +20,12 @@ class Costs(StudyOptions):
     """
     Train mazes with costs from far too small to far too large, fixed and as the start of a controller.
 
-    Started again with the same folder it goes on where it stopped; seeds, learning rates and 1/β may be added.
+    Started again with the same folder it goes on where it stopped; seeds, algorithms, learning rates and 1/β
+    may be added.
 
     :param output: Folder of the results
     :param n_seeds: Seeds of each
+    :param algorithms: Algorithms
     :param rates: Learning rates ε
     :param inverse_betas: 1/β, fixed or at the start of the controller
     :param timesteps: Steps of each run, all mazes together
@@ -34,6 +36,7 @@ class Costs(StudyOptions):
 
     output: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     n_seeds: int = 8
+    algorithms: tuple[Algorithm, ...] = ("KL+ent_2col", "KL_2col")
     rates: tuple[float, ...] = (2e-3, 4e-3)
     inverse_betas: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
     timesteps: int = 307_200
@@ -43,7 +46,7 @@ class Costs(StudyOptions):
     @override
     def study(self) -> Study:
         check_at_least(1, n_seeds=self.n_seeds, n_jobs=self.n_jobs)
-        return Study(tuple(range(self.n_seeds)), self.rates, self.inverse_betas, self.timesteps)
+        return Study(tuple(range(self.n_seeds)), self.algorithms, self.rates, self.inverse_betas, self.timesteps)
 
     @property
     @override

@@ -11,6 +11,8 @@ from experiments.costs.study import Results, Setting
 from experiments.transfer.measures import AREA, FINAL, Measure, Rows, draws, intervals
 from experiments.transfer.study import Array
 
+#: Distance of logarithms at which a start counts as the one wanted.
+NEAR = 0.1
 #: Gives numbers from indices of seeds, for all resamples at once: shape (…, n_seeds) to (…,)
 OfRows = Callable[[Rows], Array]
 
@@ -47,20 +49,17 @@ def share_of_the_best(factor: float, results: Results, setting: Setting, rows: R
     """
     Area under the controller from a wrong start, as a share of the area of the best fixed 1/β.
 
-    :param factor: The start divided by the best fixed 1/β; the nearest start that there is counts
+    :param factor: The start divided by the 1/β that is best over all seeds
     :param results: Results
     :param setting: Algorithm and learning rate
     :param rows: Indices of seeds, shape (…, n_seeds)
-    :return: The share, shape (…,)
+    :return: The share, shape (…,); NaN where the study has no such start
     """
-    fixed = by_start(AREA, results, setting, False, rows)
-    logarithms = np.log(results.inverse_betas)
-    wanted = logarithms[fixed.argmax(axis=-1)] + np.log(factor)
-    start = np.abs(logarithms - wanted[..., None]).argmin(axis=-1)
-    controlled = by_start(AREA, results, setting, True, rows)
-    of_start = np.take_along_axis(controlled, start[..., None], axis=-1)[..., 0]
-    share: Array = of_start / fixed.max(axis=-1)
-    return share
+    best = by_start(AREA, results, setting, False, np.arange(results.n_seeds)).argmax()
+    distances = np.abs(np.log(results.inverse_betas) - np.log(factor * results.inverse_betas[best]))
+    share: Array = by_start(AREA, results, setting, True, rows)[..., distances.argmin()]
+    share = share / by_start(AREA, results, setting, False, rows).max(axis=-1)
+    return share if distances.min() < NEAR else np.full_like(share, np.nan)
 
 
 def estimated(number: OfRows, n_seeds: int, n_comparisons: int = 1) -> Estimate:

@@ -14,8 +14,6 @@ from experiments.common.store import read_done
 from experiments.transfer.study import Array
 from sb3_distral.errors import UsageError
 
-ALGORITHMS = ("KL+ent_2col", "KL_2col")
-
 
 class Setting(NamedTuple):
     """
@@ -60,6 +58,7 @@ class Study(common.Study[Run]):
     Every 1/β, fixed and under a controller, with every learning rate and seed.
 
     :param seeds: Seeds of each
+    :param algorithms: Names of Table 1 with a divergence cost
     :param rates: Learning rates ε
     :param inverse_betas: 1/β, fixed or at the start
     :param timesteps: Steps of each run, all mazes together
@@ -69,6 +68,7 @@ class Study(common.Study[Run]):
     """
 
     seeds: tuple[int, ...]
+    algorithms: tuple[str, ...]
     rates: tuple[float, ...]
     inverse_betas: tuple[float, ...]
     timesteps: int = 307_200
@@ -76,12 +76,12 @@ class Study(common.Study[Run]):
     n_envs_per_task: int = 8
 
     kind: ClassVar[str] = "costs"
-    grows_by: ClassVar[tuple[str, ...]] = ("seeds", "rates", "inverse_betas")
+    grows_by: ClassVar[tuple[str, ...]] = ("seeds", "algorithms", "rates", "inverse_betas")
 
     @property
     def settings(self) -> list[Setting]:
         """Algorithms and learning rates."""
-        return [Setting(*own) for own in product(ALGORITHMS, sorted(self.rates))]
+        return [Setting(*own) for own in product(self.algorithms, sorted(self.rates))]
 
     @override
     def __post_init__(self) -> None:

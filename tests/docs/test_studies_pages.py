@@ -40,7 +40,7 @@ STUDIES: dict[str, tuple[Any, int]] = {
     "figure4/grid-tag": (Figure4, 252),
     "mazes": (Mazes, 5),
     "transfer": (Transfer, 72),
-    "costs": (Costs, N_COSTS),
+    "costs": (Costs, 4),
     "scales": (Scales, 8),
     "continual": (Continual, 10),
 }
