@@ -20,7 +20,7 @@ from sb3_distral.algorithms.evaluation import EVALUATION_SEED
 SUITE = "grid-mazes"
 EPISODE = tasks.SUITES[SUITE].max_episode_steps
 #: The learning rate, which falls linearly to a sixth, in both trainings.
-RATE = 2e-3
+RATE = 4e-3
 #: Seed of the new mazes; those of the first training have 0.
 NEW_MAZES = 1
 #: Sub-environments have the seeds that follow that of their training, and no two trainings shall share one.
