@@ -134,10 +134,10 @@ def test_files_of_a_run(finished):
 def test_options_reach_the_model_and_are_saved(finished):
     options = json.loads((finished / "train.json").read_text())
     assert options["suite"] == "grid-mazes" and options["suite_arguments"] == {"n_tasks": 2} and options["beta"] == 30
-    assert (options["learner"], options["learning_rate"]) == ("a2c", 4e-3)
+    assert (options["learner"], options["learning_rate"]) == ("a2c", 2e-3)
     assert "output" not in options
     model = DistralA2C.load(finished / "model.zip")
-    assert (model.alpha, model.beta, model.learning_rate, model.n_envs) == (0.5, 30, 4e-3, 4)
+    assert (model.alpha, model.beta, model.learning_rate, model.n_envs) == (0.5, 30, 2e-3, 4)
     assert model.task_names == ["maze-0", "maze-1"]
 
 
@@ -250,7 +250,7 @@ def diverges(monkeypatch):
 
 def test_a_model_that_diverged_is_not_saved(diverges, tmp_path):
     diverges(2000)
-    with pytest.raises(UsageError, match=r"diverged: after 2000 steps .* learning rate lower than 0\.004"):
+    with pytest.raises(UsageError, match=r"diverged: after 2000 steps .* learning rate lower than 0\.002"):
         tiny(tmp_path / "run").train()
     assert "model.zip" not in names(tmp_path / "run")
 
@@ -316,8 +316,8 @@ def test_a_run_may_go_on_with_more_threads(killed):
 
 
 def test_options_that_were_left_to_their_defaults_may_be_spelled_out(killed):
-    tiny(killed, learning_rate=4e-3).check_folder(resume=True)
-    with pytest.raises(UsageError, match=r"began with learning_rate=0\.004"):
+    tiny(killed, learning_rate=2e-3).check_folder(resume=True)
+    with pytest.raises(UsageError, match=r"began with learning_rate=0\.002"):
         tiny(killed, learning_rate=1e-3).check_folder(resume=True)
 
 
