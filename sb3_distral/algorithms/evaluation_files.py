@@ -65,7 +65,9 @@ class EvaluationFile:
         row = {"timesteps": timesteps, "results": results, "ep_lengths": ep_lengths, "successes": successes}
         for name, value in row.items():
             self._rows[name].append(value)
-        complete = {name: np.array(rows) for name, rows in self._rows.items() if not any(own is None for own in rows)}
+        complete: dict[str, Any] = {
+            name: np.array(rows) for name, rows in self._rows.items() if not any(own is None for own in rows)
+        }
         with atomic_write(self.path) as beside, beside.open("wb") as file:
             np.savez(file, **complete)
 

@@ -5,8 +5,9 @@ import json
 import gymnasium as gym
 import numpy as np
 import pytest
-from integration.toys import Recorder, Toy, logged, same, training_state
+from integration.toys import Recorder, Toy, same, training_state
 from stable_baselines3.common.callbacks import BaseCallback, StopTrainingOnRewardThreshold
+from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3_distral import DistralA2C, TaskEvalCallback, make_task_vec_env
@@ -83,15 +84,18 @@ def test_the_distilled_policy_alone_is_evaluated_on_held_out_tasks(decided, tmp_
     """Held-out tasks may be called like those of the training, and are of another number."""
     held_out = {"a": Chooser, "c": Chooser, "d": Chooser}
     callback = evaluation(tmp_path / "files", held_out=held_out)
-    log = logged(decided, 20, tmp_path, callback=callback)
+    decided.set_logger(configure(str(tmp_path), ["json"]))
+    decided.learn(20, callback)
+    decided.logger.close()
+    log = json.loads((tmp_path / "progress.json").read_text().splitlines()[0])
     assert callback.results[0]["held_out"] == {"a": [2.0, 2.0], "c": [2.0, 2.0], "d": [2.0, 2.0]}
-    assert {key: float(value) for key, value in log.items() if key.startswith("eval_held_out")} == {
+    assert {key: value for key, value in log.items() if key.startswith("eval_held_out")} == {
         "eval_held_out/a/distilled_mean_reward": 2.0,
         "eval_held_out/c/distilled_mean_reward": 2.0,
         "eval_held_out/d/distilled_mean_reward": 2.0,
         "eval_held_out/distilled_mean_reward": 2.0,
     }
-    assert float(log["eval/a/mean_reward"]) == 0.0
+    assert log["eval/a/mean_reward"] == 0.0
     assert read(tmp_path / "files" / "held_out" / "d")["results"] == [[2.0, 2.0]]
     assert read(tmp_path / "files" / "a")["results"] == [[0.0, 0.0]]
 
@@ -138,20 +142,20 @@ def test_going_on_with_other_numbers_of_episodes_is_refused_at_once(decided, tmp
 )
 def test_the_best_model_is_kept(best_by, kept, decided, tmp_path):
     turn = Turn((0, 1), (2, 1), (1, 1), (2, 1))
-    decided.learn(8, [turn, evaluation(eval_freq=1, best_model_save_path=tmp_path, best_by=best_by)])
+    decided.learn(10, [turn, evaluation(eval_freq=1, best_model_save_path=tmp_path, best_by=best_by)])
     assert json.loads((tmp_path / "best_model.json").read_text()) == {**kept, "best_by": best_by}
     assert DistralA2C.load(tmp_path / "best_model").num_timesteps == kept["timesteps"]
 
 
 def test_a_resumed_training_does_not_forget_which_model_was_best(decided, tmp_path):
     arguments = {"eval_freq": 1, "best_model_save_path": tmp_path}
-    decided.learn(4, [Turn((0, 1), (2, 2)), evaluation(**arguments)])
-    decided.learn(4, [Turn((1, 1)), evaluation(**arguments)], reset_num_timesteps=False)
+    decided.learn(10, [Turn((0, 1), (2, 2), (0, 0)), evaluation(**arguments)])
+    decided.learn(10, [Turn((1, 1)), evaluation(**arguments)], reset_num_timesteps=False)
     assert DistralA2C.load(tmp_path / "best_model").num_timesteps == 4
     # Means of another kind are not compared.
-    decided.learn(2, [Turn((1, 1)), evaluation(**arguments, best_by="distilled")], reset_num_timesteps=False)
-    assert DistralA2C.load(tmp_path / "best_model").num_timesteps == 10
-    decided.learn(2, [Turn((0, 0)), evaluation(**arguments)])
+    decided.learn(10, [Turn((1, 1)), evaluation(**arguments, best_by="distilled")], reset_num_timesteps=False)
+    assert DistralA2C.load(tmp_path / "best_model").num_timesteps == 22
+    decided.learn(10, [Turn((0, 0)), evaluation(**arguments)])
     assert DistralA2C.load(tmp_path / "best_model").num_timesteps == 2, "a training from the beginning"
 
 
@@ -183,7 +187,7 @@ def test_progress_is_printed_if_asked_for(decided, capsys):
 
 def test_names_of_tasks_are_safe_as_names_of_folders(tmp_path):
     names = ["distilled", "sb3/Maze v0", "sb3_Maze_v0", "..", "A", "a"]
-    tasks = {name: Chooser for name in names}
+    tasks = dict.fromkeys(names, Chooser)
     model = DistralA2C(tasks, architecture="one_column", learning_rate=0.0, device="cpu")
     prefer(model, 2, 0, 1, 2, 0, 1, 2)
     model.learn(60, TaskEvalCallback(tasks, 1, 10, log_path=tmp_path / "log"))
