@@ -7,11 +7,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sb3_distral.files import atomic_write
-from sb3_distral.runs.evaluating import Evaluation
+from sb3_distral.runs.evaluating import DISTILLED_POLICY, TASK_POLICY, Evaluation
 
 BARS = "returns.png"
-#: Colours of policies in their order: Okabe and Ito's, which colour-blind readers tell apart.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#6E6E6E")
+#: Okabe and Ito's colours, which colour-blind readers tell apart.
+COLOURS = {TASK_POLICY: "#0072B2", DISTILLED_POLICY: "#E69F00"}
+OTHER_COLOURS = ("#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#6E6E6E")
 N_RESAMPLES = 2_000
 MEAN_OF_TASKS = "mean of tasks"
 
@@ -72,7 +73,7 @@ def draw_returns(evaluation: Evaluation) -> Figure:
             own[:, 0],
             thickness,
             xerr=np.clip([own[:, 0] - own[:, 1], own[:, 2] - own[:, 0]], 0, None),
-            color=COLOURS[row % len(COLOURS)],
+            color=COLOURS.get(policy, OTHER_COLOURS[row % len(OTHER_COLOURS)]),
             error_kw={"elinewidth": 1, "ecolor": "black"},
             label=policy,
         )
