@@ -57,7 +57,7 @@ def train(total_timesteps: int) -> tuple[DistralA2C, TaskEvalCallback, TaskEvalC
         TaskEvalCallback(make_suite(mazes, n_envs_per_task=4, seed=100), 4, eval_freq, name=name)
         for mazes, name in ((TRAINING_MAZES, "training_mazes"), (UNSEEN_MAZES, "unseen_mazes"))
     )
-    model = DistralA2C(env, learning_rate=4e-3, seed=SEED, device="cpu", **ALGORITHMS["KL+ent_2col"])
+    model = DistralA2C(env, learning_rate=2e-3, seed=SEED, device="cpu", **ALGORITHMS["KL+ent_2col"])
     model.learn(total_timesteps, callback=CallbackList([on_training, on_unseen]), progress_bar=True)
     return model, on_training, on_unseen
 

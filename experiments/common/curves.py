@@ -7,6 +7,8 @@ import numpy.typing as npt
 from stable_baselines3.common.callbacks import BaseCallback
 from typing_extensions import override
 
+from sb3_distral.errors import UsageError
+
 Array = npt.NDArray[np.float64]
 #: Parts that the learning curve of a run has.
 N_BINS = 24
@@ -14,6 +16,33 @@ N_BINS = 24
 LAST_BINS = 3
 #: Steps of an episode in all suites that are recorded so.
 EPISODE = 200
+
+
+def check_bins(timesteps: int, n_envs: int) -> None:
+    """
+    Refuse a run in which a bin of the learning curve would hold no step.
+
+    :param timesteps: Steps of the run, all tasks together
+    :param n_envs: Sub-environments of all tasks
+    :raises UsageError: If it is too short
+    """
+    least = N_BINS * n_envs
+    if timesteps < least:
+        raise UsageError(
+            f"--timesteps is {timesteps}, expected at least {least}: a step of all sub-environments in each of the "
+            f"{N_BINS} bins of a learning curve. Pass more steps."
+        )
+
+
+def bin_of(n_steps: int, timesteps: int) -> int:
+    """
+    Find the bin of a step; what comes after the last step of the run belongs to the last bin.
+
+    :param n_steps: Steps of all tasks until it, itself included
+    :param timesteps: Steps of the run
+    :return: The bin
+    """
+    return min((n_steps - 1) * N_BINS // timesteps, N_BINS - 1)
 
 
 class RewardRecorder(BaseCallback):
@@ -34,7 +63,7 @@ class RewardRecorder(BaseCallback):
 
     @override
     def _on_step(self) -> bool:
-        place = min((self.num_timesteps - 1) * N_BINS // self.timesteps, N_BINS - 1)
+        place = bin_of(self.num_timesteps, self.timesteps)
         infos: list[dict[str, Any]] = self.locals["infos"]
         np.add.at(self.sums[:, place], self.training_env.tasks, [info["task_reward"] for info in infos])  # type: ignore[attr-defined]
         self.counts[place] += len(infos) // len(self.sums)

@@ -8,10 +8,9 @@ from typing import ClassVar
 from typing_extensions import override
 
 from experiments.common import study as common
-from experiments.common.curves import N_BINS
+from experiments.common.curves import check_bins
 from experiments.common.store import read_done
 from experiments.common.sweeps import Place, Sweep, gathered
-from sb3_distral.errors import UsageError
 
 #: Separate learning, one network for all, one column, two columns without KL and with it.
 ALGORITHMS = ("A3C", "A3C_multitask", "KL+ent_1col", "A3C_2col", "KL+ent_2col", "KL_2col")
@@ -66,12 +65,7 @@ class Study(common.Study[Run]):
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
-        least = N_BINS * self.n_tasks * self.n_envs_per_task
-        if self.timesteps < least:
-            raise UsageError(
-                f"--timesteps is {self.timesteps}, expected at least {least}: a step of all sub-environments in each "
-                f"of the {N_BINS} bins of a learning curve. Pass more steps."
-            )
+        check_bins(self.timesteps, self.n_tasks * self.n_envs_per_task)
 
     @property
     @override

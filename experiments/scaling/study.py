@@ -8,7 +8,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from experiments.common import study as common
-from experiments.common.curves import N_BINS
+from experiments.common.curves import check_bins
 from experiments.common.store import read_done
 from experiments.common.sweeps import Place, Sweep, gathered
 from sb3_distral import ALGORITHMS
@@ -66,13 +66,9 @@ class Study(common.Study[Run]):
         if uneven:
             raise UsageError(
                 f"--n-tasks holds {uneven}, expected divisors of {self.n_envs}, so that all mazes have as many "
-                f"sub-environments. Pass for example --n-tasks 4 16 64 256 and --n-envs 256."
+                f"sub-environments. Pass for example --n-tasks 4 16 64 and --n-envs 256."
             )
-        if self.timesteps < N_BINS * self.n_envs:
-            raise UsageError(
-                f"--timesteps is {self.timesteps}, expected at least {N_BINS * self.n_envs}: a step of all "
-                f"sub-environments in each of the {N_BINS} bins of a learning curve. Pass more steps."
-            )
+        check_bins(self.timesteps, self.n_envs)
 
     @property
     @override

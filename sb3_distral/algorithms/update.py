@@ -11,6 +11,7 @@ from sb3_distral.algorithms.logs import record_of_task
 from sb3_distral.algorithms.saving import ResumableAlgorithm
 from sb3_distral.method import objective
 from sb3_distral.networks.distributions import distribution_of
+from sb3_distral.networks.rearranging import begin_sizes
 from sb3_distral.policies.feedforward import DistralPolicy, Evaluation
 
 
@@ -40,8 +41,11 @@ class UpdatingAlgorithm(ResumableAlgorithm):
     policy: DistralPolicy  # type: ignore[assignment]
     task_names: list[str]
     train_distilled: bool | int
+    rehearsal_coef: float
     normalize_advantage: bool
     _distillation: DistillationCallback
+    #: Names of tasks that the optimizer has not seen yet, after others
+    _new_tasks: list[str]
     #: What the last pass over the roll-out found, for the log
     _evaluations: list[Evaluation]
 
@@ -55,6 +59,10 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         """Whether π0 learns nothing now, see ``train_distilled``."""
         first = self.train_distilled
         return not first if isinstance(first, bool) else self.num_timesteps < first
+
+    @property
+    def _controls_kl(self) -> bool:
+        return False
 
     def rollout_memory(self) -> Any:
         """
@@ -79,9 +87,10 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         evaluation = self.policy.evaluate(
             rollout_data.observations,
             self._batch_memory(rollout_data),
-            distilled=distills,
+            distilled=distills or self._controls_kl,
             distilled_values=distillation.value_l2_coef > 0,
             distilled_gradient=not (distillation.alternating or self.distilled_is_frozen),
+            former=distills and not distillation.alternating and distillation.rehearses(),
         )
         advantages = rollout_data.advantages
         if self.normalize_advantage:
@@ -124,6 +133,10 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         th.nn.utils.clip_grad_norm_(policy.distilled_policy.parameters(), self.max_grad_norm)
         if policy.task_columns is not None:
             policy.task_columns.clip_grad_norm_(self.max_grad_norm)
+            if self._new_tasks:
+                new = [self.task_names.index(name) for name in self._new_tasks]
+                begin_sizes(policy.optimizer, policy.task_columns, new)
+                self._new_tasks = []
         policy.optimizer.step()
         policy.optimizer.zero_grad()
 
@@ -140,10 +153,12 @@ class UpdatingAlgorithm(ResumableAlgorithm):
             distribution: Any = distribution_of(self._evaluations[-1].task_parameters, self.action_space).distribution
             self.logger.record("train/std", distribution.stddev.mean().item())
 
-    def _log_divergences(self) -> None:
-        """Record how certain each task policy was in the last pass over the roll-out, and how far from π0."""
-        if not self._evaluations:
-            return
+    def _measure_policies(self) -> dict[str, th.Tensor]:
+        """
+        Measure how certain each task policy was in the last pass over the roll-out, and how far from π0.
+
+        :return: ``entropy`` and, where π0 was evaluated, ``kl`` in nats, of shape (n_tasks,) each
+        """
         family, evaluations = self.policy.family, self._evaluations
         tasks = th.cat([evaluation.tasks for evaluation in evaluations])
         parameters = th.cat([evaluation.task_parameters for evaluation in evaluations])
@@ -151,7 +166,13 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         if all(evaluation.distilled_parameters is not None for evaluation in evaluations):
             priors = th.cat([evaluation.distilled_parameters for evaluation in evaluations])  # type: ignore[misc]
             rows["kl"] = family.kl_divergence(parameters, priors)
-        for key, values in rows.items():
-            means = objective.task_means(values, tasks, self.n_tasks).tolist()
-            for name, mean in zip(self.task_names, means, strict=True):
-                record_of_task(self.logger, "distral", name, key, mean)
+        return {key: objective.task_means(values, tasks, self.n_tasks) for key, values in rows.items()}
+
+    def _log_divergences(self) -> None:
+        if self._evaluations:
+            for key, means in self._measure_policies().items():
+                self._record_by_task(key, means)
+
+    def _record_by_task(self, key: str, values: th.Tensor) -> None:
+        for name, value in zip(self.task_names, values.tolist(), strict=True):
+            record_of_task(self.logger, "distral", name, key, value)

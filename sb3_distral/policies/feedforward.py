@@ -41,6 +41,7 @@ class Evaluation(NamedTuple):
     :param distilled_parameters: Parameters of π0(·|s), shape (batch, n_parameters), ``None`` where nothing needs them
     :param values: Vi(s), shape (batch, 1)
     :param distilled_values: V0(s), shape (batch, 1), ``None`` where nothing needs them
+    :param former_parameters: Parameters of the π0 before the tasks changed, likewise
     """
 
     tasks: th.Tensor
@@ -48,6 +49,7 @@ class Evaluation(NamedTuple):
     distilled_parameters: th.Tensor | None
     values: th.Tensor
     distilled_values: th.Tensor | None = None
+    former_parameters: th.Tensor | None = None
 
 
 class ActionStep(NamedTuple):
@@ -132,13 +134,26 @@ class DistralPolicy(BasePolicy):
         if self.architecture != "shared":
             self.task_columns = self.task_columns_class([self._make_column(lr_schedule) for _ in range(self.n_tasks)])
         self.distilled_policy = self._make_column(lr_schedule)
+        #: π0 as it was before the tasks changed, for rehearsal; it does not learn
+        self.former_distilled_policy: ActorCriticPolicy | None = None
         self.optimizer_class = self.distilled_policy.optimizer_class
         self.optimizer_kwargs = self.distilled_policy.optimizer_kwargs
+        self.optimizer = self.make_optimizer(lr_schedule(1))
+
+    def make_optimizer(self, learning_rate: float) -> th.optim.Optimizer:
+        """
+        Make an optimizer that knows nothing yet, of all columns that learn.
+
+        :param learning_rate: Learning rate
+        :return: The optimizer
+        """
         options = dict(self.optimizer_kwargs)
         if "foreach" in signature(self.optimizer_class).parameters and "fused" not in options:
             # The same arithmetic in fewer calls: columns have many small parameters.
             options.setdefault("foreach", True)
-        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **options)  # type: ignore[call-arg]
+        learning = [column for column in (self.task_columns, self.distilled_policy) if column is not None]
+        parameters = [parameter for column in learning for parameter in column.parameters()]
+        return self.optimizer_class(parameters, lr=learning_rate, **options)  # type: ignore[call-arg]
 
     def _make_column(self, lr_schedule: Schedule) -> ActorCriticPolicy:
         arguments: Any = (self.plain_observation_space, self.action_space, lr_schedule)
@@ -174,12 +189,43 @@ class DistralPolicy(BasePolicy):
         check_same_networks(distilled_policy, self.distilled_policy)
         self.distilled_policy.load_state_dict(distilled_policy.state_dict())
         if self.task_columns is not None:
-            with th.random.fork_rng():
-                column = self._make_column(self._dummy_schedule)
-            column.load_state_dict(distilled_policy.state_dict())
-            if self.architecture == "two_columns":
-                silence(column, self.family.neutral())
+            column = self.column_like(distilled_policy)
             self.task_columns.load_state_dict(self.task_columns_class([column] * self.n_tasks).state_dict())
+
+    def column_like(self, distilled_policy: ActorCriticPolicy) -> ActorCriticPolicy:
+        """
+        Make the column of a task that begins with a distilled policy.
+
+        :param distilled_policy: A policy of the same networks
+        :return: A separate network: that policy, or in two columns one that adds nothing to it
+        """
+        column = self._copy_column(distilled_policy)
+        if self.architecture == "two_columns":
+            silence(column, self.family.neutral())
+        return column
+
+    def _copy_column(self, column: ActorCriticPolicy) -> ActorCriticPolicy:
+        with th.random.fork_rng():
+            copy = self._make_column(self._dummy_schedule)
+        copy.load_state_dict(column.state_dict())
+        return copy
+
+    def keep_former(self, wanted: bool = True) -> None:
+        """
+        Keep a copy of π0 as it is now, in place of one that may be there.
+
+        :param wanted: Whether there is to be a copy at all
+        """
+        self.former_distilled_policy = None
+        if wanted:
+            copy = self._copy_column(self.distilled_policy).to(self.device)
+            self.former_distilled_policy = copy.requires_grad_(False)
+
+    @override
+    def load_state_dict(self, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
+        # Whether there is a former π0 is a part of the state.
+        self.keep_former(any(name.startswith("former_distilled_policy.") for name in state_dict))
+        return super().load_state_dict(state_dict, *args, **kwargs)
 
     def task_policy(self, task: int) -> BasePolicy:
         """
@@ -244,6 +290,7 @@ class DistralPolicy(BasePolicy):
         distilled: bool = False,
         distilled_values: bool = False,
         distilled_gradient: bool = True,
+        former: bool = False,
     ) -> Evaluation:
         """
         Evaluate the policy of each row's task, and π0 where it is asked for or a part of the task policies.
@@ -253,13 +300,15 @@ class DistralPolicy(BasePolicy):
         :param distilled: Whether π0 is wanted although the task policies do not contain it
         :param distilled_values: Whether V0 is wanted too
         :param distilled_gradient: Whether gradients reach π0
+        :param former: Whether the π0 before the tasks changed is wanted, where there is one
         :return: Policies and values
         """
         plain, tasks = self.split(obs)
         mask = self.mask(obs)
+        former_parameters = self._evaluate_former(plain, memory, mask) if former else None
         if self.task_columns is None:
             parameters, values = self.evaluate_distilled(plain, memory, mask)
-            return Evaluation(tasks, parameters, parameters, values)
+            return Evaluation(tasks, parameters, parameters, values, former_parameters=former_parameters)
         outputs, values = self._evaluate_task_columns(plain, tasks, memory)
         prior = distilled_value = None
         if distilled or distilled_values or self.architecture == "two_columns":
@@ -273,7 +322,8 @@ class DistralPolicy(BasePolicy):
         else:
             assert prior is not None
             parameters = self.family.combine(prior, outputs, self.distilled_weights[tasks].unsqueeze(1))
-        return Evaluation(tasks, self._restrict(parameters, mask), prior, values, distilled_value)
+        parameters = self._restrict(parameters, mask)
+        return Evaluation(tasks, parameters, prior, values, distilled_value, former_parameters)
 
     def evaluate_distilled(
         self, plain: PyTorchObs, memory: Any = None, mask: th.Tensor | None = None
@@ -292,6 +342,16 @@ class DistralPolicy(BasePolicy):
     def _evaluate_distilled_actor(self, plain: PyTorchObs, memory: Any, mask: th.Tensor | None) -> th.Tensor:
         outputs = evaluate_actor(self.distilled_policy, plain)
         return self._restrict(self.family.canonical(outputs), mask)
+
+    def _evaluate_former(self, plain: PyTorchObs, memory: Any, mask: th.Tensor | None) -> th.Tensor | None:
+        if self.former_distilled_policy is None:
+            return None
+        with th.no_grad():
+            outputs = self._run_former(self.former_distilled_policy, plain, memory)
+            return self._restrict(self.family.canonical(outputs), mask)
+
+    def _run_former(self, former: ActorCriticPolicy, plain: PyTorchObs, memory: Any) -> th.Tensor:
+        return evaluate_actor(former, plain)
 
     def _run_distilled(self, plain: PyTorchObs, memory: Any) -> tuple[th.Tensor, th.Tensor]:
         return evaluate_column(self.distilled_policy, plain)
@@ -319,7 +379,8 @@ class DistralPolicy(BasePolicy):
         :param memory: What recurrent columns remember
         :return: Actions (batch, ...), values (batch, 1) and log-probabilities of the actions (batch,)
         """
-        evaluation = self.evaluate(obs, memory, distilled=self.evaluates_distilled)
+        # What remembers has to see every step.
+        evaluation = self.evaluate(obs, memory, distilled=self.evaluates_distilled, former=self.is_recurrent)
         family, parameters, prior = self.family, evaluation.task_parameters, evaluation.distilled_parameters
         check_finite(parameters, evaluation.tasks)
         rows = family.mode(parameters) if deterministic else family.sample(parameters)

@@ -10,6 +10,7 @@ from sb3_distral.tasks.batched import BatchedTasks
 from sb3_distral.tasks.grids.likeness import GridLikeness
 from sb3_distral.tasks.grids.mazes import GridMazes
 from sb3_distral.tasks.grids.navigation import GridNavigation
+from sb3_distral.tasks.grids.scales import GridScales
 from sb3_distral.tasks.grids.tag import GridTag
 from sb3_distral.tasks.grids.two_rooms import TwoRooms
 from sb3_distral.tasks.pendulums import Pendulums
@@ -32,6 +33,7 @@ SUITES: dict[str, Suite] = {
     suite.name: suite
     for suite in (
         ArraySuite.of("grid-mazes", "GridMaze", GridMazes),
+        ArraySuite.of("grid-scales", "GridScale", GridScales),
         ArraySuite.of("grid-navigation", "GridNavigation", GridNavigation),
         ArraySuite.of("grid-tag", "GridTag", GridTag),
         ArraySuite.of("two-rooms", "TwoRooms", TwoRooms),

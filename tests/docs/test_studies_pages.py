@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,20 @@ import numpy as np
 import pytest
 
 from experiments.common.store import read_done
+from experiments.continual.study import Study as Continual
+from experiments.costs import page as costs_page
+from experiments.costs.study import Study as Costs
+from experiments.costs.study import read_results as read_costs
 from experiments.figure4.page import write_claims
 from experiments.figure4.results import read_results
-from experiments.figure4.study import FIGURE_4
 from experiments.figure4.study import Study as Figure4
 from experiments.likeness import page as likeness_page
 from experiments.likeness.study import Study as Likeness
 from experiments.likeness.study import read_results as read_likeness
 from experiments.mazes.study import Study as Mazes
+from experiments.scales import page as scales_page
+from experiments.scales.study import Study as Scales
+from experiments.scales.study import read_results as read_scales
 from experiments.scaling import page as scaling_page
 from experiments.scaling.optimum import best_mean_return
 from experiments.scaling.study import Study as Scaling
@@ -33,14 +40,17 @@ DOCS = Path(__file__).parents[2] / "docs"
 RESULTS = DOCS / "results"
 STUDIES: dict[str, tuple[Any, int]] = {
     "two-rooms": (TwoRooms, 10),
-    "figure4/grid-mazes": (Figure4, 252),
-    "figure4/grid-mazes-larger-costs": (Figure4, 32),
+    "figure4/grid-mazes": (Figure4, 126),
+    "figure4/grid-mazes-larger-costs": (Figure4, 16),
     "figure4/grid-navigation": (Figure4, 252),
     "figure4/grid-tag": (Figure4, 252),
     "mazes": (Mazes, 5),
     "transfer": (Transfer, 72),
-    "scaling": (Scaling, 140),
-    "likeness": (Likeness, 150),
+    "scaling": (Scaling, 21),
+    "likeness": (Likeness, 30),
+    "costs": (Costs, 4),
+    "scales": (Scales, 8),
+    "continual": (Continual, 10),
 }
 
 
@@ -85,7 +95,7 @@ def test_claims_about_likeness_are_those_of_the_results() -> None:
         ("transfer", ["transfer"]),
         ("scaling", ["scaling"]),
         ("likeness", ["likeness"]),
-        ("when", ["transfer", "scaling", "likeness", "figure4/grid-mazes"]),
+        ("when", ["transfer", "scaling", "likeness", "scales", "figure4/grid-mazes"]),
     ],
 )
 def test_numbers_about_what_came_out_are_those_of_the_claims(page: str, of: list[str]) -> None:
@@ -101,6 +111,21 @@ def found_in(number: str, text: str) -> bool:
     return re.search(rf"(?<![\d.-]){re.escape(number)}(?!\d)", text) is not None
 
 
+def test_claims_about_costs_and_scales_are_those_of_the_results() -> None:
+    costs, scales = ((RESULTS / name / "claims.md").read_text(encoding="utf-8") for name in ("costs", "scales"))
+    assert "\n".join(costs_page.claims_lines(read_costs(RESULTS / "costs"))) + "\n" == costs
+    assert "\n".join(scales_page.claims_lines(read_scales(RESULTS / "scales"))) + "\n" == scales
+
+
+@pytest.mark.parametrize("name", ["costs", "scales"])
+def test_numbers_about_costs_and_scales_are_those_of_the_claims(name: str) -> None:
+    page = (DOCS / "costs.md").read_text(encoding="utf-8")
+    prose = page.split(f"<!-- {name} -->")[1].split("\n## ")[0]
+    claims = (RESULTS / name / "claims.md").read_text(encoding="utf-8")
+    numbers = re.findall(r"\d+\.\d+", prose)
+    assert numbers and [number for number in numbers if not re.search(rf"\b{re.escape(number)}\b", claims)] == []
+
+
 def test_what_figure_4_says_about_the_mazes() -> None:
     page = (DOCS / "figure4.md").read_text(encoding="utf-8")
     mazes = [make_maze(task) for task in range(8)]
@@ -111,12 +136,18 @@ def test_what_figure_4_says_about_the_mazes() -> None:
 
 def test_final_returns_on_the_page_of_figure_4_are_those_of_the_results() -> None:
     page = " ".join((DOCS / "figure4.md").read_text(encoding="utf-8").split())
-    algorithms, setting = read_results(RESULTS / "figure4" / "grid-mazes").algorithms, (0.01, 0.004)
-    place = FIGURE_4["grid-mazes"].settings.index(setting)
-    finals = {name: sorted(algorithms[name].final[place].mean(axis=1)) for name in ("KL_2col", "KL+ent_2col")}
-    first, second, third, fourth = finals["KL_2col"]
-    assert f"are {first:.2f}, {second:.2f}, {third:.2f} and {fourth:.2f}" in page
-    assert f"end at {finals['KL+ent_2col'][0]:.2f} to {finals['KL+ent_2col'][-1]:.2f}" in page
+    results = read_results(RESULTS / "figure4" / "grid-mazes")
+
+    def finals(name: str, rate: float, *costs: float) -> list[str]:
+        places = [place for place, setting in enumerate(results.study.settings) if setting in product(costs, [rate])]
+        return [f"{final:.2f}" for final in sorted(results.algorithms[name].final[places].mean(axis=-1).flatten())]
+
+    costs = results.study.entropy_costs
+    *most, last = finals("KL_2col", 0.008, *costs)
+    assert f"of the six runs are {', '.join(most)} and {last}" in page
+    entropic = finals("KL+ent_2col", 0.008, *costs)
+    assert f"KL+ent_2col lie between {min(entropic, key=float)} and {max(entropic, key=float)}" in page
+    assert f"two seeds end at {' and '.join(finals('KL_2col', 0.004, 0.01))} now" in page
 
 
 def test_levels_on_the_page_of_two_rooms_are_those_of_the_claims() -> None:

@@ -75,11 +75,11 @@ def test_rewards_are_credited_to_their_task_at_their_time(monkeypatch: pytest.Mo
 def test_the_command_runs_and_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr(measures, "N_RESAMPLES", 20)
     monkeypatch.setattr(page, "N_RESAMPLES", 20)
-    options = ["--n-seeds", "1", "--timesteps", "1920", "--source-timesteps", "80", "--n-jobs", "1"]
+    options = ["--n-seeds", "1", "--timesteps", "1920", "--source-timesteps", "3200", "--n-jobs", "1"]
     main(Transfer, draw_study, ["run", "--output", str(tmp_path), *options])
     assert "9 of 9 runs" in capsys.readouterr().out
     assert {"study.json", "runs", "sources", "claims.md", "transfer.png"} == {own.name for own in tmp_path.iterdir()}
-    results = Store(tmp_path).outcomes(Study((0,), 1920, 80)).results
+    results = Store(tmp_path).outcomes(Study((0,), 1920, 3200)).results
     by_arm = {run.arm: own for run, own in results.items()}
     assert np.shape(by_arm["frozen"]["curves"]) == (10, N_BINS)
     # π0 is not trained on before step 100 000, so that these are one and the same.

@@ -52,7 +52,7 @@ def train(name: str, seed: int) -> tuple[float, float]:
     th.set_num_threads(1)
     env = tasks.make("grid-mazes", n_envs_per_task=8, seed=seed)
     arguments = algorithm_arguments(name, beta=1.0 / TOTAL_COST)
-    model = DistralA2C(env, learning_rate=4e-3, seed=seed, device="cpu", **arguments)
+    model = DistralA2C(env, learning_rate=2e-3, seed=seed, device="cpu", **arguments)
     rewards = RewardSum()
     model.learn(TOTAL_TIMESTEPS, callback=rewards)
     eval_env = tasks.make("grid-mazes", n_envs_per_task=8, seed=1000 + seed)

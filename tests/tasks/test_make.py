@@ -18,6 +18,7 @@ from sb3_distral.tasks.grids.mazes import make_maze
     [
         ("grid-likeness", "GridLikeness", "likeness", 8),
         ("grid-mazes", "GridMaze", "maze", 8),
+        ("grid-scales", "GridScale", "scale", 8),
         ("grid-navigation", "GridNavigation", "navigation", 4),
         ("grid-tag", "GridTag", "tag", 8),
         ("pendulums", "Pendulum", "pendulum", 8),

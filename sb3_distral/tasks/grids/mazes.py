@@ -83,6 +83,7 @@ class GridMazes(GridTasks):
         if size < 5 or size % 2 == 0:
             raise UsageError(f"size is {size!r}, expected an odd number of cells >= 5; pass for example size=13.")
         check_seed("maze_seed", maze_seed)
+        self.size, self.maze_seed = size, maze_seed
         super().__init__(tasks, lambda task: make_maze(task, size, maze_seed), MOVES, lowest_reward=0.0)
 
     @override
