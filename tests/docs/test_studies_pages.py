@@ -41,7 +41,7 @@ STUDIES: dict[str, tuple[Any, int]] = {
     "mazes": (Mazes, 5),
     "transfer": (Transfer, 72),
     "costs": (Costs, 4),
-    "scales": (Scales, 8),
+    "scales": (Scales, 64),
     "continual": (Continual, 10),
 }
 
