@@ -49,7 +49,7 @@ STUDIES: dict[str, tuple[Any, int]] = {
     "scaling": (Scaling, 21),
     "likeness": (Likeness, 30),
     "costs": (Costs, 4),
-    "scales": (Scales, 8),
+    "scales": (Scales, 64),
     "continual": (Continual, 10),
 }
 

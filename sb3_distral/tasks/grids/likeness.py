@@ -118,6 +118,7 @@ class GridLikeness(BatchedTasks):
     def __init__(self, tasks: Sequence[int], likeness: float = 0.5, maze_seed: int = 0) -> None:
         super().__init__(tasks)
         check_seed("maze_seed", maze_seed)
+        self.likeness, self.maze_seed = likeness, maze_seed
         self.maze = make_switch_maze(maze_seed)
         self._positions = free_cells(self.maze.walls)
         self._next_cell = next_cells(self.maze.walls, MOVES)

@@ -52,6 +52,7 @@ class GridScales(GridMazes):
         if ratio < 1:
             raise UsageError(f"ratio is {ratio!r}, expected a number of at least 1; pass for example ratio=1000.")
         super().__init__(tasks, size, maze_seed)
+        self.ratio = ratio
         #: reward of a goal in each sub-environment, shape ``(n_envs,)``
         self.goal_reward = goal_rewards(self.tasks.tolist(), ratio)
 
