@@ -16,6 +16,7 @@ from sb3_distral.algorithms.evaluation import EVALUATION_SEED, DistilledPredicto
 from sb3_distral.algorithms.evaluation_files import DISTILLED_FOLDER, HELD_OUT_FOLDER, EvaluationFolder
 from sb3_distral.algorithms.logs import record_of_task
 from sb3_distral.envs.synchronization import synchronize_statistics
+from sb3_distral.envs.task_id import plain_space
 from sb3_distral.envs.task_vec_env import Tasks, as_task_vec_env
 from sb3_distral.errors import UsageError
 from sb3_distral.files import atomic_write
@@ -109,6 +110,7 @@ class TaskEvalCallback(EventCallback):
     def _on_training_start(self) -> None:
         super()._on_training_start()
         self._synchronize()  # so that what is wrapped otherwise is refused at once
+        self._check_observations()
         for files in self._files.values():
             files.begin(self.num_timesteps)
         if self.num_timesteps > 0:
@@ -133,6 +135,16 @@ class TaskEvalCallback(EventCallback):
             print(f"Eval num_timesteps={self.num_timesteps}, mean reward of {shown}")
         self.last_mean_reward = means[self.best_by]
         return self._keep_best() and self._on_event()
+
+    def _check_observations(self) -> None:
+        for kind, env in self._envs.items():
+            given, expected = (plain_space(own.observation_space) for own in (env, self.training_env))  # type: ignore[arg-type]
+            if given != expected:
+                argument = "held_out" if kind == HELD_OUT else "eval_env"
+                raise UsageError(
+                    f"TaskEvalCallback got tasks with the observations {given} as {argument}; expected those of the "
+                    f"training, {expected}. Pass tasks of the same kind, wrapped in the same way."
+                )
 
     def _synchronize(self) -> None:
         synchronize_statistics(self.training_env, self.eval_env)

@@ -1,8 +1,8 @@
 """``sb3-distral train``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from sb3_distral.cli.options import Algorithm, Folder, Learner, Policy, TaskOptions
+from sb3_distral.cli.options import Algorithm, Folder, Learner, Policy, SuiteArguments, TaskOptions
 from sb3_distral.runs import Training
 
 
@@ -18,6 +18,7 @@ class Train(TaskOptions, Training):
     algorithm: Algorithm = Training.algorithm
     learner: Learner = Training.learner
     policy: Policy = Training.policy
+    held_out: SuiteArguments = field(default_factory=dict)
     output: Folder = None
     resume: bool = False
 

@@ -2,8 +2,9 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sb3_distral.algorithms.table1 import algorithm_arguments
 from sb3_distral.algorithms.task_evaluation import TaskEvalCallback
 from sb3_distral.envs.task_vec_env import TaskVecEnv
 from sb3_distral.errors import UsageError
+from sb3_distral.method.controller import CostController
 from sb3_distral.runs.choice import TaskChoice, check_at_least, check_positive
 from sb3_distral.runs.folder import (
     CHECKPOINTS,
@@ -51,6 +53,8 @@ class Training(TaskChoice):
     :param learner: What the algorithm is built on: A2C, as in the paper, or PPO
     :param policy: Network of every column. "auto" chooses by the observations: an LSTM behind convolutions for images
     :param beta: β, the inverse of the weight of all regularisation
+    :param adaptive_costs: Whether a controller adapts the costs of each task from β on, see docs/costs.md
+    :param normalize_returns: Whether the rewards of each task are brought to one scale, for tasks of different ones
     :param learning_rate: Learning rate; by default 2e-3 of A2C's RMSProp, which suits the suites, 3e-4 of PPO's Adam
     :param n_envs_per_task: Copies of each task that are stepped together
     :param total_timesteps: Steps of all tasks together
@@ -61,6 +65,8 @@ class Training(TaskChoice):
     :param eval_freq: Steps of all tasks between evaluations of task policies and π0 in copies of the tasks, whose
         results are in the run's folder evaluations and which keep best_model.zip; 0 for none
     :param n_eval_episodes: Episodes of each task in an evaluation
+    :param held_out: Arguments of the suite, such as maze_seed=1, that make it tasks which are not trained on: π0 is
+        evaluated on them too
     :param output: Folder of the run; by default runs/TASKS-ALGORITHM-seedSEED
     """
 
@@ -68,6 +74,8 @@ class Training(TaskChoice):
     learner: str = "a2c"
     policy: str = "auto"
     beta: float = 100.0
+    adaptive_costs: bool = False
+    normalize_returns: bool = False
     learning_rate: float | None = None
     n_envs_per_task: int = 8
     total_timesteps: int = 300_000
@@ -77,6 +85,7 @@ class Training(TaskChoice):
     log_freq: int = 5_000
     eval_freq: int = 0
     n_eval_episodes: int = 4
+    held_out: Mapping[str, float] = field(default_factory=dict)
     output: Path | None = None
 
     @property
@@ -117,7 +126,7 @@ class Training(TaskChoice):
 
         :return: Options by name, with the learner's own learning rate where none was given
         """
-        names = [field.name for field in fields(Training) if field.name != "output"]
+        names = [own.name for own in fields(Training) if own.name != "output"]
         options = {name: getattr(self, name) for name in names}
         if self.learning_rate is None and self.learner in LEARNERS:
             options["learning_rate"] = LEARNERS[self.learner].learning_rate
@@ -161,6 +170,18 @@ class Training(TaskChoice):
         check_at_least(1, n_eval_episodes=self.n_eval_episodes)
         check_at_least(1, n_threads=self.n_threads, checkpoint_freq=self.checkpoint_freq, log_freq=self.log_freq)
         check_positive(beta=self.beta)
+        if self.adaptive_costs and algorithm_arguments(self.algorithm)["alpha"] == 0.0:
+            raise UsageError(
+                f"--adaptive-costs was given with --algorithm {self.algorithm}, which has no costs in the reward; "
+                "expected one of Distral's. Leave it away, or pass for example --algorithm KL+ent_2col."
+            )
+        if self.held_out and (self.suite is None or self.eval_freq == 0):
+            raise UsageError(
+                "--held-out was given without --suite or without --eval-freq; it holds arguments of the suite for "
+                "evaluations. Pass all of them, for example --suite grid-mazes --eval-freq 50000 --held-out "
+                "maze_seed=1."
+            )
+        self.held_out_choice().all_suite_arguments()
         if self.learning_rate is not None:
             check_positive(learning_rate=self.learning_rate)
 
@@ -200,6 +221,9 @@ class Training(TaskChoice):
         algorithm = algorithm_class(self.learner, self.policy, env)
         arguments = algorithm_arguments(self.algorithm, self.beta) | LEARNERS[self.learner].arguments
         arguments |= {"policy": self.policy, "learning_rate": self.options()["learning_rate"], "seed": self.seed}
+        arguments |= {"normalize_returns": self.normalize_returns}
+        if self.adaptive_costs:
+            arguments["beta"] = CostController(beta=self.beta)
         return algorithm(env, **arguments)
 
     def go_on(self, env: TaskVecEnv) -> DistralAlgorithm:
@@ -247,13 +271,36 @@ class Training(TaskChoice):
         callbacks: list[BaseCallback] = [bar, LastCheckpoints(save_freq, str(self.folder / CHECKPOINTS))]
         if self.eval_freq > 0:
             eval_env = end.enter_context(closing(self.make_eval_env(self.n_eval_episodes)))
+            held_out = self.make_held_out_env()
+            if held_out is not None:
+                end.enter_context(closing(held_out))
             eval_freq = max(1, self.eval_freq // n_envs)
             evaluation = TaskEvalCallback(
                 eval_env,
                 self.n_eval_episodes,
                 eval_freq,
+                held_out=held_out,
                 log_path=self.folder / EVALUATIONS,
                 best_model_save_path=self.folder,
             )
             callbacks.append(evaluation)
         return callbacks
+
+    def make_held_out_env(self) -> TaskVecEnv | None:
+        """
+        Make the tasks that are not trained on.
+
+        :return: The tasks; ``None`` if there are none
+        :raises UsageError: As :meth:`make_env`
+        """
+        if not self.held_out:
+            return None
+        return self.held_out_choice().make_eval_env(self.n_eval_episodes)
+
+    def held_out_choice(self) -> TaskChoice:
+        """
+        Choose the tasks that are not trained on.
+
+        :return: The tasks of the training with the arguments in ``held_out``
+        """
+        return TaskChoice(suite=self.suite, envs=self.envs, suite_arguments={**self.suite_arguments, **self.held_out})

@@ -279,3 +279,17 @@ def test_evaluations_that_are_not_normalised_as_the_training_are_refused_at_once
     with pytest.raises(UsageError, match="Wrap them in the same way"):
         model.learn(100, [TaskEvalCallback(plain, 1, 50), recorder])
     assert not recorder.rewards
+
+
+class Wide(Chooser):
+    """The same with a longer observation."""
+
+    observation_space = gym.spaces.Box(0.0, 1.0, (4,), np.float32)
+
+
+@pytest.mark.parametrize("argument", ["eval_env", "held_out"])
+def test_tasks_with_other_observations_are_refused_at_once(argument, decided):
+    tasks = {"eval_env": [Chooser], "held_out": [Chooser]} | {argument: [Wide]}
+    with pytest.raises(UsageError, match=rf"\(4,\), float32\) as {argument}; expected those of the training, .*\(3,\)"):
+        decided.learn(10, callback=TaskEvalCallback(tasks["eval_env"], held_out=tasks["held_out"]))
+    assert decided.num_timesteps == 0

@@ -102,6 +102,9 @@ def test_default_folder():
         ("--suite grid-mazes --suite-arguments size=4", "expected an odd number"),
         ("--suite grid-mazes --policy CnnPolicy", "no images"),
         ("--suite grid-mazes --seed -1", "--seed is -1, expected at least 0"),
+        ("--suite grid-mazes --algorithm A3C --adaptive-costs", "no costs in the reward"),
+        ("--suite grid-mazes --held-out maze_seed=1", "--eval-freq"),
+        ("--suite grid-mazes --eval-freq 9 --held-out maze_seed", "expected NAME=NUMBER"),
         ("--suite grid-mazes --beta nan", "--beta is nan, expected a number above 0"),
     ],
 )

@@ -13,7 +13,7 @@ import torch as th
 from helpers import assert_equal_parameters, copied_parameters
 from stable_baselines3.common.save_util import load_from_zip_file
 
-from sb3_distral import DistralA2C, DistralPPO, RecurrentDistralA2C, RecurrentDistralPPO
+from sb3_distral import CostController, DistralA2C, DistralPPO, RecurrentDistralA2C, RecurrentDistralPPO
 from sb3_distral.errors import UsageError
 from sb3_distral.policies.recurrent import RecurrentDistralPolicy
 from sb3_distral.runs import TASK_POLICY, Training, evaluate, load_model
@@ -156,6 +156,25 @@ def test_options_reach_the_model_and_are_saved(finished):
     model = DistralA2C.load(finished / "model.zip")
     assert (model.alpha, model.beta, model.learning_rate, model.n_envs) == (0.5, 30, 2e-3, 4)
     assert model.task_names == ["maze-0", "maze-1"]
+
+
+def test_adaptive_costs_and_normalized_returns_reach_the_model(tmp_path):
+    path = tiny(tmp_path / "run", total_timesteps=200, adaptive_costs=True, normalize_returns=True).train()
+    model = DistralA2C.load(path)
+    assert model.beta == CostController(beta=30.0) and model.normalize_returns
+    assert model.costs.kl.tolist() != [0.5 / 30.0] * 2
+    assert not DistralA2C.load(tiny(tmp_path / "plain", total_timesteps=200).train()).normalize_returns
+
+
+def test_held_out_tasks_are_evaluated(tmp_path):
+    """They are other mazes, in the number of the training's."""
+    run = tiny(tmp_path / "run", total_timesteps=400, eval_freq=200, n_eval_episodes=2, held_out={"maze_seed": 1})
+    mazes, others = (choice.make_env(1).get_attr("walls")[:2] for choice in (run, run.held_out_choice()))
+    assert np.shape(mazes) == np.shape(others) and not np.array_equal(mazes, others)
+    run.train()
+    files = evaluation_files(tmp_path / "run")
+    assert files["held_out/evaluations.npz"]["timesteps"] == [200, 400]
+    assert {"held_out/maze-0/evaluations.npz", "held_out/maze-1/evaluations.npz"} <= files.keys()
 
 
 def test_the_file_of_a_model_is_given_back(finished):
@@ -387,6 +406,9 @@ def test_default_folders():
         ({"algorithm": "Distral"}, "There is no algorithm 'Distral'"),
         ({"learner": "sac"}, "There is no learner 'sac'"),
         ({"policy": "MlpLtsmPolicy"}, "There is no policy 'MlpLtsmPolicy'"),
+        ({"algorithm": "A3C", "adaptive_costs": True}, "--algorithm A3C, which has no costs"),
+        ({"held_out": {"maze_seed": 1}}, "--held-out was given without .*--eval-freq"),
+        ({"held_out": {"seed": 4}, "eval_freq": 100}, "expected a natural number for one of the names"),
     ],
 )
 def test_wrong_options_are_refused(options, message, tmp_path):
