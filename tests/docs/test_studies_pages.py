@@ -46,8 +46,8 @@ STUDIES: dict[str, tuple[Any, int]] = {
     "figure4/grid-tag": (Figure4, 252),
     "mazes": (Mazes, 5),
     "transfer": (Transfer, 72),
-    "scaling": (Scaling, 21),
-    "likeness": (Likeness, 30),
+    "scaling": (Scaling, 105),
+    "likeness": (Likeness, 150),
     "costs": (Costs, 4),
     "scales": (Scales, 64),
     "continual": (Continual, 10),
@@ -104,6 +104,13 @@ def test_numbers_about_what_came_out_are_those_of_the_claims(page: str, of: list
     claims = " ".join((RESULTS / name / "claims.md").read_text(encoding="utf-8") for name in of)
     numbers = re.findall(r"[-−]?\d+\.\d+", prose)
     assert numbers and [number for number in numbers if not found_in(number.replace("−", "-"), claims)] == []
+
+
+def test_numbers_under_the_first_figure_of_the_readme_are_those_of_the_claims() -> None:
+    prose = (DOCS.parent / "README.md").read_text(encoding="utf-8").split("scaling.png)")[1].split("\n## ")[0]
+    numbers = re.findall(r"\d+\.\d+", prose)
+    claims = (RESULTS / "scaling" / scaling_page.PAGE).read_text(encoding="utf-8")
+    assert len(numbers) == 4 and all(found_in(number, claims) for number in numbers)
 
 
 def found_in(number: str, text: str) -> bool:
