@@ -42,7 +42,7 @@ STUDIES: dict[str, tuple[Any, int]] = {
     "two-rooms": (TwoRooms, 10),
     "figure4/grid-mazes": (Figure4, 126),
     "figure4/grid-mazes-larger-costs": (Figure4, 16),
-    "figure4/grid-navigation": (Figure4, 252),
+    "figure4/grid-navigation": (Figure4, 126),
     "figure4/grid-tag": (Figure4, 252),
     "mazes": (Mazes, 5),
     "transfer": (Transfer, 72),
