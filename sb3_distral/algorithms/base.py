@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from typing_extensions import override
 
 from sb3_distral.algorithms.arguments import (
+    check_costs_of_bank,
     check_memory,
     check_same_spaces,
     choose_policy_class,
@@ -23,6 +24,7 @@ from sb3_distral.algorithms.arguments import (
     networks_of,
     parse_env_and_policy,
     refuse_owned,
+    view_of,
 )
 from sb3_distral.algorithms.buffers import TaskRolloutBuffer
 from sb3_distral.algorithms.distillation import DistillationCallback
@@ -34,7 +36,10 @@ from sb3_distral.errors import UsageError
 from sb3_distral.method.choices import TaskMask
 from sb3_distral.method.costs import Costs, CostSchedule, TaskCoefficient, in_task_order
 from sb3_distral.method.families import make_family
-from sb3_distral.policies.feedforward import POLICY_ALIASES, Architecture
+from sb3_distral.networks.view import Visible
+from sb3_distral.policies.checks import check_single
+from sb3_distral.policies.evaluation import Architecture
+from sb3_distral.policies.feedforward import POLICY_ALIASES
 
 Optimization = Literal["joint", "alternating"]
 
@@ -74,6 +79,10 @@ class DistralAlgorithm(UpdatingAlgorithm):
         are like its own, and it has the weight 1 in two columns, where nothing else is given
     :param train_distilled: Whether that π0 learns from these tasks: ``False``, ``True``, or from which step on (of all
         tasks together). By default 100 000: a π0 that learns from tasks which are not learned yet forgets
+    :param n_distilled: Number of distilled policies, for tasks that come in families. Each task is drawn to those that
+        are likely to have chosen its actions, see :attr:`responsibilities`
+    :param distilled_view: What π0 may see, where the task columns see all: of vectors a mask, indices or a slice, of
+        Dict observations a list of keys. The rest is 0 for it
     :param policy_kwargs: Arguments of every column, as for the host
     :param host_arguments: All other arguments of the host. ``ent_coef`` is A3C's entropy bonus in the loss and excludes
         an entropy cost in the reward (α < 1 with finite β); ``max_grad_norm`` clips each column;
@@ -100,6 +109,8 @@ class DistralAlgorithm(UpdatingAlgorithm):
         value_l2_coef: float = 0.0,
         distilled_policy: ActorCriticPolicy | None = None,
         train_distilled: bool | int | None = None,
+        n_distilled: int = 1,
+        distilled_view: Visible | None = None,
         policy_kwargs: dict[str, Any] | None = None,
         _init_setup_model: bool = True,
         **host_arguments: Any,
@@ -118,7 +129,13 @@ class DistralAlgorithm(UpdatingAlgorithm):
         super().__init__(
             choose_policy_class(policy, space, self.policy_aliases),  # type: ignore[arg-type]
             task_env,  # type: ignore[arg-type]
-            policy_kwargs=column_arguments(policy_kwargs, architecture, distilled_weight),
+            policy_kwargs=column_arguments(
+                policy_kwargs,
+                architecture=architecture,
+                distilled_weight=distilled_weight,
+                n_distilled=n_distilled,
+                distilled_view=view_of(distilled_view, distilled_policy),
+            ),
             _init_setup_model=False,
             **{**host_arguments, "rollout_buffer_class": self.own_rollout_buffer_class},
         )
@@ -144,9 +161,22 @@ class DistralAlgorithm(UpdatingAlgorithm):
     @property
     def distilled_policy(self) -> ActorCriticPolicy:
         """π0, a Stable-Baselines3 policy on plain observations. It follows the training and carries its statistics."""
-        distilled_policy: Any = self.policy.distilled_policy
-        distilled_policy.observation_normalization = self._current_normalization()
-        return distilled_policy  # type: ignore[no-any-return]
+        check_single(self.policy.n_distilled)
+        return self.distilled_policies[0]
+
+    @property
+    def distilled_policies(self) -> list[ActorCriticPolicy]:
+        """All distilled policies: :attr:`distilled_policy` alone, or copies of several as they are now."""
+        policies: list[Any] = self.policy.distilled_policies()
+        for policy in policies:
+            policy.observation_normalization = self._current_normalization()
+        return policies
+
+    @property
+    def responsibilities(self) -> np.ndarray:
+        """Share of each distilled policy in the prior of each task, shape (n_tasks, n_distilled)."""
+        bank = self.policy.bank
+        return np.ones((self.n_tasks, 1)) if bank is None else bank.responsibilities.cpu().numpy().copy()
 
     def task_policy(self, task: int | str) -> BasePolicy:
         """
@@ -209,6 +239,11 @@ class DistralAlgorithm(UpdatingAlgorithm):
                 f"distillation_epochs={self.distillation_epochs} was given; expected at least 1, the number of "
                 "gradient steps that fit the distilled policy to each roll-out."
             )
+        if self.optimization == "alternating" and self.policy_kwargs.get("n_distilled", 1) > 1:
+            raise UsageError(
+                "optimization='alternating' was given with several distilled policies, which learn beside the tasks. "
+                "Use 'joint', or n_distilled=1."
+            )
         if self.optimization == "alternating" and self.policy_kwargs["architecture"] == "shared":
             raise UsageError(
                 "optimization='alternating' was given with architecture='shared', where the distilled policy is the "
@@ -240,6 +275,7 @@ class DistralAlgorithm(UpdatingAlgorithm):
                 "would be paid for twice, in the loss and in the reward. Leave ent_coef at 0, or set beta=float('inf') "
                 "or alpha=1."
             )
+        check_costs_of_bank(self.policy.n_distilled, self._cost_schedule.is_constant, self.costs)
         self.policy.set_distilled_weights(self.costs.alpha)
         self.policy.evaluates_distilled = self._needs_distilled()
         if self.env is not None:

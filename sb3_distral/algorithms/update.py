@@ -11,7 +11,8 @@ from sb3_distral.algorithms.logs import record_of_task
 from sb3_distral.algorithms.saving import ResumableAlgorithm
 from sb3_distral.method import objective
 from sb3_distral.networks.distributions import distribution_of
-from sb3_distral.policies.feedforward import DistralPolicy, Evaluation
+from sb3_distral.policies.evaluation import Evaluation
+from sb3_distral.policies.feedforward import DistralPolicy
 
 
 class Batch(NamedTuple):
@@ -120,12 +121,9 @@ class UpdatingAlgorithm(ResumableAlgorithm):
 
     def _step(self) -> None:
         """Clip column by column, so that one task's reward scale cannot shrink another's step, and update."""
-        policy = self.policy
-        th.nn.utils.clip_grad_norm_(policy.distilled_policy.parameters(), self.max_grad_norm)
-        if policy.task_columns is not None:
-            policy.task_columns.clip_grad_norm_(self.max_grad_norm)
-        policy.optimizer.step()
-        policy.optimizer.zero_grad()
+        self.policy.clip_grad_norm_(self.max_grad_norm)
+        self.policy.optimizer.step()
+        self.policy.optimizer.zero_grad()
 
     def _log_update(self, losses: list[dict[str, th.Tensor]]) -> None:
         buffer = self.rollout_buffer
@@ -151,7 +149,14 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         if all(evaluation.distilled_parameters is not None for evaluation in evaluations):
             priors = th.cat([evaluation.distilled_parameters for evaluation in evaluations])  # type: ignore[misc]
             rows["kl"] = family.kl_divergence(parameters, priors)
+            if self.policy.bank is not None:
+                # Σz q_iz KL(πi‖π0^z), what is paid for, is more than the divergence from the pool.
+                rows["kl"] -= th.cat([evaluation.log_normalizer for evaluation in evaluations])  # type: ignore[misc]
         for key, values in rows.items():
             means = objective.task_means(values, tasks, self.n_tasks).tolist()
             for name, mean in zip(self.task_names, means, strict=True):
                 record_of_task(self.logger, "distral", name, key, mean)
+        if self.policy.bank is not None:
+            for name, shares in zip(self.task_names, self.policy.bank.responsibilities.tolist(), strict=True):
+                for component, share in enumerate(shares):
+                    record_of_task(self.logger, "distral", name, f"distilled_{component}", share)

@@ -1,0 +1,136 @@
+"""Several distilled policies: every part of the update belongs to one objective, in exact arithmetic."""
+
+import pytest
+import torch as th
+
+from sb3_distral.method import mixture
+
+from .family_cases import DISCRETE, MASKABLE, all_actions, every_family, family_of, parameters_of, torchs_log_prob
+
+K = 3
+
+
+def components_of(family, scale=1.0):
+    return th.stack([parameters_of(family, seed=seed, scale=scale) for seed in range(1, K + 1)])
+
+
+def weights_of(n_rows=5):
+    return th.softmax(th.randn(n_rows, K, generator=th.Generator().manual_seed(9), dtype=th.float64), dim=1)
+
+
+def mean_log_prob(family, components, weights, actions):
+    """Σz q_z log π0^z(a), by PyTorch's distributions."""
+    log_probs = [torchs_log_prob(family, component, actions) for component in components]
+    return sum(weights[:, z] * log_prob for z, log_prob in enumerate(log_probs))
+
+
+@every_family
+def test_pool_and_normaliser_are_the_mean_log_probability_of_the_components(name):
+    family = family_of(name)
+    components, weights = components_of(family), weights_of()
+    pooled = family.pool(components, weights)
+    log_normalizer = mixture.log_normalizer(family, pooled, components, weights)
+    for seed in range(4):
+        th.manual_seed(seed)
+        actions = family.sample(parameters_of(family, seed=20 + seed))
+        expected = mean_log_prob(family, components, weights, actions)
+        th.testing.assert_close(family.log_prob(pooled, actions) + log_normalizer, expected)
+    assert (log_normalizer <= 1e-12).all()
+
+
+@pytest.mark.parametrize("name", DISCRETE)
+def test_the_pool_sums_to_one(name):
+    family = family_of(name)
+    pooled = family.pool(components_of(family), weights_of())
+    actions = all_actions(name)
+    for row in pooled:
+        total = torchs_log_prob(family, row.expand(len(actions), -1), actions).exp().sum()
+        assert float(total) == pytest.approx(1.0)
+
+
+@every_family
+def test_a_certain_assignment_leaves_one_component(name):
+    family = family_of(name)
+    components = components_of(family)
+    weights = th.tensor([0.0, 1.0, 0.0], dtype=th.float64).expand(5, -1)
+    pooled = family.pool(components, weights)
+    th.testing.assert_close(pooled, components[1])
+    log_normalizer = mixture.log_normalizer(family, pooled, components, weights)
+    th.testing.assert_close(log_normalizer, th.zeros_like(log_normalizer))
+
+
+@pytest.mark.parametrize("name", MASKABLE)
+def test_under_a_mask_the_identity_is_about_valid_actions(name):
+    family = family_of(name)
+    mask = th.ones(5, family.n_parameters, dtype=th.bool)
+    mask[:, 1] = False
+    components, weights = components_of(family), weights_of()
+    pooled = family.restrict(family.pool(components, weights), mask)
+    components = family.restrict(components, mask)
+    log_normalizer = mixture.log_normalizer(family, pooled, components, weights)
+    th.manual_seed(0)
+    actions = family.sample(pooled)
+    expected = sum(weights[:, z] * family.log_prob(component, actions) for z, component in enumerate(components))
+    th.testing.assert_close(family.log_prob(pooled, actions) + log_normalizer, expected)
+    assert th.isfinite(log_normalizer).all()
+
+
+@every_family
+def test_distillation_pulls_each_component_by_its_responsibility(name):
+    # The gradient of the pool's cross-entropy less log Z is that of Σz q_z times the cross-entropy of each component.
+    family = family_of(name)
+    targets, weights = parameters_of(family, seed=11), weights_of()
+    raw = components_of(family).requires_grad_()
+    pooled = family.pool(raw, weights)
+    loss = family.cross_entropy(targets, pooled) - mixture.log_normalizer(family, pooled, raw, weights)
+    own = th.stack([family.cross_entropy(targets, component) for component in raw], dim=1)
+    th.testing.assert_close(loss, (weights * own).sum(dim=1))
+    (gradient,) = th.autograd.grad(loss.sum(), raw, retain_graph=True)
+    (expected,) = th.autograd.grad((weights * own).sum(), raw)
+    th.testing.assert_close(gradient, expected)
+
+
+@every_family
+def test_expected_log_likelihoods_are_minus_cross_entropies(name):
+    family = family_of(name)
+    parameters, components = parameters_of(family, seed=11), components_of(family)
+    found = mixture.expected_log_likelihoods(family, parameters, components)
+    for z, component in enumerate(components):
+        th.testing.assert_close(found[:, z], -family.cross_entropy(parameters, component))
+
+
+def objective(shares, log_likelihoods, n_steps):
+    """What the responsibilities of one task ascend: the bound of the mixture's log-likelihood of a step."""
+    divergence = (shares * (shares.clamp(min=1e-300) * len(shares)).log()).sum()
+    return (shares * log_likelihoods).sum() - divergence / n_steps
+
+
+@pytest.mark.parametrize("n_steps", [1.0, 10.0, 100.0])
+def test_responsibilities_are_the_best_of_all(n_steps):
+    log_likelihoods = th.tensor([-1.3, -1.25, -2.0], dtype=th.float64)
+    best = mixture.responsibilities(log_likelihoods.unsqueeze(0), n_steps)[0]
+    # The maximum is the logarithm of the mixture's likelihood of N steps, per step.
+    expected = (th.logsumexp(n_steps * log_likelihoods, dim=0) - th.tensor(3.0, dtype=th.float64).log()) / n_steps
+    assert float(objective(best, log_likelihoods, n_steps)) == pytest.approx(float(expected))
+    generator = th.Generator().manual_seed(0)
+    for _ in range(50):
+        other = th.softmax(best.log() + 0.3 * th.randn(3, generator=generator, dtype=th.float64), dim=0)
+        assert objective(other, log_likelihoods, n_steps) < objective(best, log_likelihoods, n_steps)
+
+
+def test_limits_of_responsibilities():
+    log_likelihoods = th.tensor([[-1.3, -1.25, -2.0], [-0.5, -0.5, -0.7]])
+    th.testing.assert_close(mixture.responsibilities(log_likelihoods, 0.0), th.full((2, 3), 1 / 3))
+    hard = mixture.responsibilities(log_likelihoods, float("inf"))
+    th.testing.assert_close(hard, th.tensor([[0.0, 1.0, 0.0], [0.5, 0.5, 0.0]]))
+
+
+def test_running_means_by_hand():
+    means = th.zeros(2, 2)
+    steps, sums = th.tensor([4.0, 0.0]), th.tensor([[-8.0, -4.0], [0.0, 0.0]])
+    means = mixture.running_means(means, sums, steps, window=16.0)
+    assert means.tolist() == [[-0.5, -0.25], [0.0, 0.0]]
+    means = mixture.running_means(means, sums, steps, window=16.0)
+    assert means.tolist() == [[-0.875, -0.4375], [0.0, 0.0]]
+    # A roll-out longer than the window counts alone.
+    assert mixture.running_means(means, sums, steps, window=2.0).tolist() == [[-2.0, -1.0], [0.0, 0.0]]
