@@ -194,6 +194,21 @@ def check_same_spaces(distilled_policy: ActorCriticPolicy, env: VecEnv) -> None:
             )
 
 
+def check_one_start(distilled_policy: ActorCriticPolicy | None, n_distilled: int) -> None:
+    """
+    Refuse one distilled policy as the start of several.
+
+    :param distilled_policy: π0 of another model, or ``None``
+    :param n_distilled: Number of distilled policies
+    :raises UsageError: If there is one, and several shall begin with it: nothing would ever tell them apart
+    """
+    if distilled_policy is not None and n_distilled > 1:
+        raise UsageError(
+            f"A distilled_policy was given with n_distilled={n_distilled}. Several that began alike would stay alike: "
+            "leave one of the two arguments out."
+        )
+
+
 def view_of(distilled_view: Visible | None, distilled_policy: ActorCriticPolicy | None) -> Visible | None:
     """
     Choose what π0 may see.

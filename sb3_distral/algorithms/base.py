@@ -17,6 +17,7 @@ from typing_extensions import override
 from sb3_distral.algorithms.arguments import (
     check_costs_of_bank,
     check_memory,
+    check_one_start,
     check_same_spaces,
     choose_policy_class,
     choose_training,
@@ -116,6 +117,7 @@ class DistralAlgorithm(UpdatingAlgorithm):
         **host_arguments: Any,
     ):
         refuse_owned(host_arguments, OWNED, type(self).__name__)
+        check_one_start(distilled_policy, n_distilled)
         task_env = None
         if env is not None or _init_setup_model:
             env, policy = parse_env_and_policy(env, policy, self.policy_aliases)
@@ -167,9 +169,10 @@ class DistralAlgorithm(UpdatingAlgorithm):
     @property
     def distilled_policies(self) -> list[ActorCriticPolicy]:
         """All distilled policies: :attr:`distilled_policy` alone, or copies of several as they are now."""
-        policies: list[Any] = self.policy.distilled_policies()
-        for policy in policies:
-            policy.observation_normalization = self._current_normalization()
+        policy = self.policy
+        policies: list[Any] = [policy.distilled_policy] if policy.bank is None else policy.copy_distilled()
+        for own in policies:
+            own.observation_normalization = self._current_normalization()
         return policies
 
     @property

@@ -9,6 +9,7 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.preprocessing import preprocess_obs
 from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtractor
+from stable_baselines3.common.utils import obs_as_tensor
 from torch import nn
 
 from sb3_distral.errors import UsageError
@@ -46,11 +47,12 @@ def parse_view(view: Visible | None, space: spaces.Space[Any]) -> View | None:
             f"distilled_view={view!r} does not fit observations of {len(mask)} numbers. Give {len(mask)} times True or "
             "False, or the indices or the slice of what π0 may see."
         ) from error
-    return _not_nothing(mask.tolist(), view)
+    parsed: list[bool] = _not_nothing(mask.tolist(), view)
+    return parsed
 
 
 def _keys(view: Any, space: spaces.Dict) -> list[str]:
-    keys = list(view) if isinstance(view, Sequence) and not isinstance(view, str) else [view]
+    keys = view if isinstance(view, list | tuple) else [None]
     if not all(isinstance(key, str) and key in space.spaces for key in keys):
         raise UsageError(
             f"distilled_view={view!r} was given; expected a list of the keys of the observations that π0 may see, out "
@@ -130,16 +132,27 @@ def hidden_features(column: ActorCriticPolicy, blinkers: Blinkers) -> th.Tensor 
     if type(extractor) not in (FlattenExtractor, CombinedExtractor) or any(True for _ in extractor.parameters()):
         return None
     space: Any = column.observation_space
-    parts = space.spaces if isinstance(space, spaces.Dict) else {"": space}
-    zeros: Any = {key: th.zeros(1, *own.shape, device=column.device) for key, own in parts.items()}
-    preprocessed = preprocess_obs(zeros if isinstance(space, spaces.Dict) else zeros[""], space, normalize_images=False)
+    zeros: Any = obs_as_tensor(zeros_of(space), column.device)
+    preprocessed: Any = preprocess_obs(zeros, space, normalize_images=False)
     is_dict = isinstance(preprocessed, dict)
     ones: Any = {key: th.ones_like(own) for key, own in preprocessed.items()} if is_dict else th.ones_like(preprocessed)
     seen: th.Tensor = extractor(blinkers.hide(ones))
     return seen.flatten() == 0
 
 
-def first_weights(column: Any) -> list[nn.Parameter]:
+def zeros_of(space: spaces.Space[Any]) -> Any:
+    """
+    Make an observation of zeros.
+
+    :param space: Space of the observations
+    :return: A batch of one
+    """
+    if isinstance(space, spaces.Dict):
+        return {key: zeros_of(own) for key, own in space.spaces.items()}
+    return np.zeros((1, *(space.shape or ())), dtype=space.dtype)
+
+
+def first_weights(column: Any) -> list[th.Tensor]:
     """
     Give the weights by which features enter a column.
 

@@ -72,26 +72,30 @@ class DistralPolicy(JointPolicy):
         return policy.to(self.device)  # type: ignore[no-any-return]
 
     def _two_columns(self, task: int) -> TaskPolicy:
-        own: Any = (self.plain_observation_space, self.action_space, self.column_class, self.column_kwargs)
-        weight = float(self.distilled_weights[task])
+        arguments: dict[str, Any] = {
+            "observation_space": self.plain_observation_space,
+            "action_space": self.action_space,
+            "column_class": self.column_class,
+            "column_kwargs": self.column_kwargs,
+            "distilled_weight": float(self.distilled_weights[task]),
+            "distilled_view": self.distilled_view,
+        }
         if self.bank is None:
-            policy = self.task_policy_class(*own, weight, distilled_view=self.distilled_view)
+            policy = self.task_policy_class(**arguments)
             policy.distilled_policy.load_state_dict(self.distilled_policy.state_dict())
             return policy
-        shares = self.bank.responsibilities[task].tolist()
-        mixed = MixtureTaskPolicy(*own, weight, distilled_view=self.distilled_view, responsibilities=shares)
-        for index, column in enumerate(mixed.components):
-            self.bank.columns.copy_column(index, column)
-        return mixed
+        policy = MixtureTaskPolicy(**arguments, responsibilities=self.bank.responsibilities[task].tolist())
+        for index, column in enumerate(policy.components):
+            self.bank.columns.copy_column(index, column)  # type: ignore[arg-type]
+        return policy
 
-    def distilled_policies(self) -> list[ActorCriticPolicy]:
+    def copy_distilled(self) -> list[ActorCriticPolicy]:
         """
-        Give the distilled policies.
+        Copy each of several distilled policies as it is now.
 
-        :return: The one there is, or copies of several as they are now
+        :return: Policies on plain observations
         """
-        if self.bank is None:
-            return [self.distilled_policy]
+        assert self.bank is not None
         with th.random.fork_rng():
             copies = [self._make_column(self._dummy_schedule, self.distilled_view) for _ in range(self.n_distilled)]
         for index, column in enumerate(copies):
@@ -121,7 +125,11 @@ class DistralPolicy(JointPolicy):
         distilled_log_prob = log_likelihoods = None
         if self.evaluates_distilled and prior is not None:
             distilled_log_prob = log_prob if prior is parameters else family.log_prob(prior, rows)
-        if evaluation.components is not None and distilled_log_prob is not None:
+        if (
+            evaluation.components is not None
+            and evaluation.log_normalizer is not None
+            and distilled_log_prob is not None
+        ):
             distilled_log_prob = distilled_log_prob + evaluation.log_normalizer
             log_likelihoods = expected_log_likelihoods(family, parameters, evaluation.components)
         actions = rows.reshape(-1, *self.action_space.shape)  # type: ignore[misc]

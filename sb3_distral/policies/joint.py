@@ -106,8 +106,8 @@ class JointPolicy(BasePolicy):
 
     def _make_column(self, lr_schedule: Schedule, view: View | None = None) -> ActorCriticPolicy:
         arguments: Any = (self.plain_observation_space, self.action_space, lr_schedule)
-        seen: Any = {} if view is None else {"view": view}
-        return self.column_class(*arguments, **self.column_kwargs, **seen)
+        kwargs = self.column_kwargs if view is None else {**self.column_kwargs, "view": view}
+        return self.column_class(*arguments, **kwargs)
 
     def set_distilled_weights(self, weights: th.Tensor) -> None:
         """

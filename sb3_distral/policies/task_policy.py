@@ -52,8 +52,8 @@ class TaskPolicy(Maskable, BasePolicy):
 
     def _make_column(self, view: View | None = None) -> ActorCriticPolicy:
         arguments: Any = (self.observation_space, self.action_space, self._dummy_schedule)
-        seen: Any = {} if view is None else {"view": view}
-        return self.column_class(*arguments, **self.column_kwargs, **seen)
+        kwargs = self.column_kwargs if view is None else {**self.column_kwargs, "view": view}
+        return self.column_class(*arguments, **kwargs)
 
     def get_distribution(self, obs: PyTorchObs) -> Distribution:
         """
