@@ -113,6 +113,11 @@ def with_sgd(**policy_kwargs: Any) -> dict[str, Any]:
     }
 
 
+def a2cs_optimizer(eps: float = 1e-5) -> dict[str, Any]:
+    """Arguments of a policy that make A2C's own optimizer, where the default is bias-corrected."""
+    return {"optimizer_class": th.optim.RMSprop, "optimizer_kwargs": {"alpha": 0.99, "eps": eps, "weight_decay": 0}}
+
+
 def randomize(module: nn.Module, scale: float = 0.5, seed: int = 0) -> None:
     generator = th.Generator().manual_seed(seed)
     with th.no_grad():

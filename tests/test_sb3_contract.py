@@ -424,11 +424,13 @@ def test_set_env_wraps() -> None:
 # Habits
 
 
-def test_a2c_writes_its_optimizer_into_the_arguments_of_the_policy() -> None:
-    given: dict[str, Any] = {}
-    model = a2c(policy_kwargs=given)
-    assert model.policy_kwargs["optimizer_class"] is th.optim.RMSprop, "we add foreach=True where A2C chose RMSProp"
-    assert isinstance(model.policy_kwargs["optimizer_kwargs"], dict), "we add foreach=True where A2C chose RMSProp"
+def test_a2c_chooses_its_optimizer_where_the_arguments_of_the_policy_name_none() -> None:
+    assert a2c().policy_kwargs == {
+        "optimizer_class": th.optim.RMSprop,
+        "optimizer_kwargs": {"alpha": 0.99, "eps": 1e-5, "weight_decay": 0},
+    }, "docs and tests name this as A2C's own optimizer, which stays reachable"
+    named = a2c(policy_kwargs={"optimizer_class": th.optim.SGD}).policy_kwargs
+    assert named == {"optimizer_class": th.optim.SGD}, "A2C would replace our bias-corrected RMSProp by its own"
 
 
 def test_ppo_turns_its_clip_ranges_into_schedules() -> None:

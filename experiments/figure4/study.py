@@ -66,7 +66,7 @@ class Study(common.Study[Run]):
     suite: str
     algorithms: tuple[str, ...] = tuple(ALGORITHMS)
     entropy_costs: tuple[float, ...] = (0.003, 0.01, 0.03)
-    learning_rates: tuple[float, ...] = (1e-3, 2e-3, 4e-3)
+    learning_rates: tuple[float, ...] = (2e-3, 4e-3, 8e-3)
     seeds: tuple[int, ...] = (0, 1, 2, 3)
     timesteps: int = 307_200
     n_envs_per_task: int = 8

@@ -1,7 +1,9 @@
 """Distral on Stable-Baselines3's advantage actor-critic."""
 
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
+import torch as th
 from stable_baselines3 import A2C
 from stable_baselines3.common.type_aliases import MaybeCallback
 from typing_extensions import override
@@ -17,8 +19,16 @@ class DistralA2C(DistralAlgorithm, A2C):
     Distral on A2C, the synchronous form of the paper's A3C: one gradient step for each roll-out.
 
     Its arguments are those of :class:`~sb3_distral.algorithms.base.DistralAlgorithm`, and all others of
-    :class:`stable_baselines3.A2C`.
+    :class:`stable_baselines3.A2C`. One default differs: RMSProp's mean square is corrected for its start at 0, see
+    :func:`bias_corrected_rms_prop`. ``policy_kwargs={"optimizer_class": torch.optim.RMSprop, "optimizer_kwargs":
+    {"alpha": 0.99, "eps": 1e-5}}`` is the optimizer of A2C.
     """
+
+    @override
+    def _default_optimizer(self, host_arguments: Mapping[str, Any]) -> dict[str, Any]:
+        if not host_arguments.get("use_rms_prop", True):
+            return super()._default_optimizer(host_arguments)
+        return bias_corrected_rms_prop(host_arguments.get("rms_prop_eps", 1e-5))
 
     @override
     def learn(
@@ -47,3 +57,17 @@ class DistralA2C(DistralAlgorithm, A2C):
             losses.append(self._descend(batch, policy_rows, (rollout_data.returns - batch.values).square()))
         self._n_updates += 1
         self._log_update(losses)
+
+
+def bias_corrected_rms_prop(eps: float) -> dict[str, Any]:
+    """
+    Give the arguments of a policy whose optimizer is A2C's RMSProp with a bias-corrected mean square.
+
+    PyTorch's RMSProp begins with a mean square of 0, which makes the first step of every weight ten times as long as a
+    later one of the same gradient: enough to make a policy deterministic, or to destroy what π0 knows. The correction
+    is that of Adam (Kingma and Ba, 2015, Section 3), which without momentum is RMSProp.
+
+    :param eps: Added to the root of the mean square
+    :return: ``optimizer_class`` and ``optimizer_kwargs``
+    """
+    return {"optimizer_class": th.optim.Adam, "optimizer_kwargs": {"betas": (0.0, 0.99), "eps": eps}}

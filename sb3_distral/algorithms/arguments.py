@@ -257,3 +257,18 @@ def check_costs_of_bank(n_distilled: int, is_constant: bool, costs: Costs) -> No
             f"n_distilled={n_distilled} was given, but no task pays for its divergence from π0 (alpha=0 or beta=inf), "
             "so that none would learn from the tasks near it. Give alpha > 0 and a finite beta."
         )
+
+
+def with_optimizer(policy_kwargs: Mapping[str, Any] | None, default: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Add an optimizer to the arguments of the policy, unless they name one.
+
+    :param policy_kwargs: What the user gave; ``optimizer_kwargs`` alone change the default optimizer's
+    :param default: ``optimizer_class`` and ``optimizer_kwargs``, or nothing
+    :return: Arguments of the policy
+    """
+    given = dict(policy_kwargs or {})
+    if not default or "optimizer_class" in given:
+        return given
+    options = {**default["optimizer_kwargs"], **given.get("optimizer_kwargs", {})}
+    return {**given, **default, "optimizer_kwargs": options}

@@ -1,7 +1,7 @@
 """What every Distral algorithm does: tasks, costs, logs. What its update is, the learners say."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
@@ -26,6 +26,7 @@ from sb3_distral.algorithms.arguments import (
     parse_env_and_policy,
     refuse_owned,
     view_of,
+    with_optimizer,
 )
 from sb3_distral.algorithms.buffers import TaskRolloutBuffer
 from sb3_distral.algorithms.distillation import DistillationCallback
@@ -132,7 +133,7 @@ class DistralAlgorithm(UpdatingAlgorithm):
             choose_policy_class(policy, space, self.policy_aliases),  # type: ignore[arg-type]
             task_env,  # type: ignore[arg-type]
             policy_kwargs=column_arguments(
-                policy_kwargs,
+                with_optimizer(policy_kwargs, self._default_optimizer(host_arguments)),
                 architecture=architecture,
                 distilled_weight=distilled_weight,
                 n_distilled=n_distilled,
@@ -159,6 +160,15 @@ class DistralAlgorithm(UpdatingAlgorithm):
             self._setup_model()
             if distilled_policy is not None:
                 self.policy.start_from(distilled_policy)
+
+    def _default_optimizer(self, host_arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """
+        Give the optimizer of a policy where the user names none.
+
+        :param host_arguments: Arguments of the host
+        :return: Arguments of the policy; none: the host chooses
+        """
+        return {}
 
     @property
     def distilled_policy(self) -> ActorCriticPolicy:

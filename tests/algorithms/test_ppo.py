@@ -9,6 +9,7 @@ from helpers import (
     LogKeeper,
     Networks,
     Rows,
+    a2cs_optimizer,
     assert_equal_parameters,
     copied_parameters,
     distral,
@@ -35,7 +36,7 @@ COLUMNS = pytest.mark.parametrize("architecture", ["one_column", "two_columns"])
 
 
 HOSTS = {
-    "a2c": (A2C, DistralA2C, {"n_steps": 8}),
+    "a2c": (A2C, DistralA2C, {"n_steps": 8, "policy_kwargs": {"net_arch": [16], **a2cs_optimizer()}}),
     "ppo": (PPO, DistralPPO, {"n_steps": 32, "batch_size": 32, "n_epochs": 2}),
     # Three minibatches of each roll-out, the last of 14 rows.
     "ppo, cut": (PPO, DistralPPO, {"n_steps": 32, "batch_size": 25, "n_epochs": 3}),

@@ -16,7 +16,6 @@ from helpers import (
     roll_out,
     table_tasks,
 )
-from stable_baselines3 import A2C
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
@@ -220,16 +219,6 @@ def test_policy_kwargs_hold_for_every_column(architecture):
     for optimizer in (model.policy.optimizer, model.distilled_policy.optimizer):
         assert type(optimizer) is th.optim.Adam
         assert optimizer.defaults["weight_decay"] == 0.1
-
-
-def test_without_an_optimizer_it_is_a2cs_rmsprop():
-    model = model_of(rms_prop_eps=1e-3, learning_rate=0.02)
-    a2c = A2C("MlpPolicy", TableEnv(), rms_prop_eps=1e-3, learning_rate=0.02, device="cpu")
-    for optimizer in (model.policy.optimizer, model.distilled_policy.optimizer):
-        assert type(optimizer) is type(a2c.policy.optimizer) is th.optim.RMSprop
-        assert {k: v for k, v in optimizer.defaults.items() if k != "foreach"} == {
-            k: v for k, v in a2c.policy.optimizer.defaults.items() if k != "foreach"
-        }
 
 
 def test_the_optimizer_holds_every_parameter_once():
