@@ -96,8 +96,8 @@ def claims_lines(results: Results) -> list[str]:
     return [
         "# What π0 sees: what came out",
         "",
-        f"**{results.progress}**: KL+ent_2col on {study.n_tasks} mazes, {study.timesteps} steps in all. Mean return of an "
-        f"episode in these and in {study.n_tasks} unseen mazes. Seeds: {results.n_seeds}.",
+        f"**{results.progress}**: KL+ent_2col on {study.n_tasks} mazes, {study.timesteps} steps in all. Mean return of "
+        f"an episode in these and in {study.n_tasks} unseen mazes. Seeds: {results.n_seeds}.",
         "",
         f"Intervals (95 %) are bootstrapped over seeds ({N_RESAMPLES} times), widened for their small number.",
         "",

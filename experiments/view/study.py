@@ -15,8 +15,8 @@ from sb3_distral.errors import UsageError
 
 Array = npt.NDArray[np.float64]
 
-#: What π0 sees of an observation of ``grid-mazes``: 25 walls, 25 places of the goal, 26 of row and column, 5 of what was
-#: before, see docs/suites.md.
+#: What π0 sees of an observation of ``grid-mazes``: 25 walls, 25 places of the goal, 26 numbers of row and column, 5 of
+#: what was before, see docs/suites.md.
 VIEWS: dict[str, tuple[str, list[bool] | None]] = {
     "all": ("everything", None),
     "no place": ("all but row and column", [True] * 50 + [False] * 26 + [True] * 5),

@@ -20,7 +20,7 @@ UNSEEN = 1
 #: Sub-environments have the seeds that follow that of their training, and no two trainings shall share one.
 SEED_DISTANCE = 100
 #: Episodes of each maze in an evaluation.
-N_EPISODES = 16
+N_EPISODES = 8
 
 
 def do_run(run: Run) -> dict[str, Any]:
