@@ -14,6 +14,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_distral import tasks
 from sb3_distral.tasks import BatchedTasks, BatchedVecEnv, SingleTaskEnv
+from sb3_distral.tasks.grids.families import GridFamilies, GridFamilyEnv
 from sb3_distral.tasks.grids.mazes import GridMazeEnv, GridMazes
 from sb3_distral.tasks.grids.navigation import GridNavigation, GridNavigationEnv
 from sb3_distral.tasks.grids.tag import GridTag, GridTagEnv
@@ -22,6 +23,7 @@ from sb3_distral.tasks.pendulums import PendulumEnv, Pendulums
 from sb3_distral.tasks.suites import ArraySuite
 
 ID_PREFIXES = {
+    "grid-families": "GridFamily",
     "grid-mazes": "GridMaze",
     "grid-navigation": "GridNavigation",
     "grid-tag": "GridTag",
@@ -34,8 +36,9 @@ BATCHES: dict[str, type[BatchedTasks]] = {
 SUITES = sorted(BATCHES)
 IDS = [f"sb3_distral/{ID_PREFIXES[suite]}-{task}-v0" for suite in SUITES for task in range(BATCHES[suite].n_tasks)]
 #: Suites whose tasks have one unchanging map each and nothing that moves but the agent.
-STILL_SUITES = ["grid-mazes", "two-rooms"]
+STILL_SUITES = ["grid-families", "grid-mazes", "two-rooms"]
 OTHER_SUITE_SEED: dict[str, dict[str, Any]] = {
+    "grid-families": {"maze_seed": 1},
     "grid-mazes": {"maze_seed": 1},
     "grid-navigation": {},
     "grid-tag": {"map_seed": 1},
@@ -247,7 +250,7 @@ def test_invalid_numbers_are_refused(actions: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("invalid", [[], [-1], [0.5], [[0, 1]], 3])
-@pytest.mark.parametrize("suite", [GridMazes, GridNavigation, GridTag, Pendulums, TwoRooms])
+@pytest.mark.parametrize("suite", [GridFamilies, GridMazes, GridNavigation, GridTag, Pendulums, TwoRooms])
 def test_invalid_tasks_are_refused(suite: Any, invalid: Any) -> None:
     with pytest.raises(ValueError, match="expected the task index"):
         suite(invalid)
@@ -258,7 +261,9 @@ def test_state_of_another_batch_size_is_refused() -> None:
         batched("two-rooms", [0, 1]).set_state(batched("two-rooms", [0, 1, 2]).get_state())
 
 
-@pytest.mark.parametrize("env_class", [GridMazeEnv, GridNavigationEnv, GridTagEnv, PendulumEnv, TwoRoomsEnv])
+@pytest.mark.parametrize(
+    "env_class", [GridFamilyEnv, GridMazeEnv, GridNavigationEnv, GridTagEnv, PendulumEnv, TwoRoomsEnv]
+)
 def test_unknown_render_mode_is_refused(env_class: Any) -> None:
     with pytest.raises(ValueError, match="expected None or 'rgb_array'"):
         env_class(render_mode="ansi")
