@@ -13,7 +13,7 @@ from experiments.view.study import RETURNS, VIEWS, Results, read_results
 
 PAGE, FIGURE = "claims.md", "view.png"
 #: Colours of Okabe and Ito by view.
-COLOURS = {"all": "#888888", "no place": "#0072B2", "near": "#D55E00"}
+COLOURS = {"all": "#888888", "no place": "#0072B2"}
 
 
 def draw_study(folder: Path, output: Path) -> str:

@@ -20,13 +20,6 @@ Array = npt.NDArray[np.float64]
 VIEWS: dict[str, tuple[str, list[bool] | None]] = {
     "all": ("everything", None),
     "no place": ("all but row and column", [True] * 50 + [False] * 26 + [True] * 5),
-    "near": (
-        "the walls of 3×3 cells, the goal in 5×5, what was before",
-        [abs(row) < 2 and abs(column) < 2 for row in range(-2, 3) for column in range(-2, 3)]
-        + [True] * 25
-        + [False] * 26
-        + [True] * 5,
-    ),
 }
 
 
