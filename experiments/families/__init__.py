@@ -1,0 +1,1 @@
+"""Several distilled policies, where tasks come in two families with opposite habits and where they do not."""
