@@ -22,6 +22,8 @@ help:  ## Print this list
 	@echo '  $(PYTHON) -m experiments.figure4 run --suite grid-mazes --output runs/figure4'
 	@echo '  $(PYTHON) -m experiments.mazes run --output runs/mazes-results'
 	@echo '  $(PYTHON) -m experiments.transfer run --output runs/transfer'
+	@echo '  $(PYTHON) -m experiments.view run --output runs/view'
+	@echo '  $(PYTHON) -m experiments.families run --output runs/families'
 
 install: $(INSTALLED)  ## Make .venv and install the package with everything the commands below need
 
