@@ -18,7 +18,7 @@ from sb3_distral.runs.choice import check_at_least
 @dataclass(kw_only=True)
 class Families(StudyOptions):
     """
-    Learn mazes of two families with opposite moves, and mazes of one, with one distilled policy and with two.
+    Learn tasks of two families with opposite moves, and of one, with one distilled policy and with two.
 
     Started again with the same folder it goes on where it stopped; seeds may be added.
 
@@ -32,7 +32,7 @@ class Families(StudyOptions):
 
     output: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     n_seeds: int = 8
-    timesteps: int = 153_600
+    timesteps: int = 204_800
     n_jobs: int = 2
 
     @property

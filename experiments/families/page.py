@@ -123,7 +123,10 @@ def draw_figure(results: Results) -> Figure:
         for arm, own in ARMS.items():
             if own.suite == suite:
                 _draw(axis, results, results.curves[arm], own.label)
-        axis.set(title=f"{results.study.n_tasks} mazes, {TITLES[suite]}", ylabel="return of an episode, mean of tasks")
+        axis.set(
+            title=f"{suite}, {results.study.n_tasks} tasks: {TITLES[suite]}",
+            ylabel="return of an episode, mean of tasks",
+        )
         axis.legend(frameon=False)
     _draw(right, results, results.agreement["two"], ARMS["two"].label)
     right.axhline(0.5, color="black", linewidth=0.8, linestyle=":")
@@ -153,8 +156,7 @@ def claims_lines(results: Results) -> list[str]:
     return [
         "# Families of tasks: what was claimed and what came out",
         "",
-        f"**{results.progress}**: KL+ent_2col on {study.n_tasks} mazes of {study.size}×{study.size} cells, "
-        f"{study.timesteps} steps in all. Seeds of which every run is there: {results.n_seeds}.",
+        f"**{results.progress}**: KL+ent_2col on {study.n_tasks} tasks, {study.timesteps} steps in all. Seeds of which every run is there: {results.n_seeds}.",
         "",
         f"Intervals (95 %) are bootstrapped over seeds, the same ones for all ways ({N_RESAMPLES} times), widened for "
         "their small number; a claim is judged as in [the study of transfer](../transfer/claims.md).",

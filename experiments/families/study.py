@@ -54,7 +54,6 @@ class Run(common.Run):
     timesteps: int
     n_tasks: int
     n_envs_per_task: int
-    size: int
 
     @property
     @override
@@ -71,15 +70,13 @@ class Study(common.Study[Run]):
     :param timesteps: Steps of all tasks together
     :param n_tasks: Number of tasks
     :param n_envs_per_task: Sub-environments of each task
-    :param size: Width and height of the mazes in cells
     :raises UsageError: If seeds are there twice, or a bin of the learning curve would hold no step
     """
 
     seeds: tuple[int, ...]
-    timesteps: int = 153_600
-    n_tasks: int = 32
-    n_envs_per_task: int = 2
-    size: int = 9
+    timesteps: int = 204_800
+    n_tasks: int = 16
+    n_envs_per_task: int = 4
 
     kind: ClassVar[str] = "families"
     grows_by: ClassVar[tuple[str, ...]] = ("seeds",)
@@ -97,7 +94,7 @@ class Study(common.Study[Run]):
     @property
     @override
     def runs(self) -> list[Run]:
-        sizes = (self.timesteps, self.n_tasks, self.n_envs_per_task, self.size)
+        sizes = (self.timesteps, self.n_tasks, self.n_envs_per_task)
         # Seed by seed, so that a part of a study holds whole seeds.
         return [Run(arm, seed, *sizes) for seed, arm in product(self.seeds, ARMS)]
 

@@ -70,7 +70,7 @@ def do_run(run: Run) -> dict[str, Any]:
     arm = ARMS[run.arm]
     families = np.array([is_reversed(task) for task in range(run.n_tasks)]).astype(np.int64)
     model = DistralA2C(
-        tasks.make(arm.suite, run.n_envs_per_task, n_tasks=run.n_tasks, size=run.size),
+        tasks.make(arm.suite, run.n_envs_per_task, n_tasks=run.n_tasks),
         learning_rate=LinearSchedule(RATE, RATE / 6, 1.0),
         seed=SEED_DISTANCE * run.seed,
         device="cpu",

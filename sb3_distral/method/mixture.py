@@ -1,7 +1,7 @@
 """Several distilled policies: the objective of a mixture, and the closed form of its responsibilities.
 
-Task i has a latent component z, one of k distilled policies π0^1 … π0^k, all equally likely before anything is known.
-With q_iz the probability that it is z, its responsibility, (1) becomes, for each step of the task,
+Task i has a latent component z, one of k distilled policies π0^1 … π0^k, equally likely before anything is known. With
+q_iz the probability that it is z, its responsibility, (1) becomes, for each step of the task,
 
     E_πi[R_i + c_KL Σz q_iz log π0^z(a|s) − (c_KL + c_Ent) log πi(a|s)] − (c_KL/N) KL(q_i‖1/k).
 
@@ -11,29 +11,41 @@ how many steps of a task the assignment counts once. All parts ascend this one o
 - the rewards of task i hold c_KL Σz q_iz log π0^z(a|s), see (9);
 - the best πi given its values is ∝ Πz π0^z(a|s)^(α q_iz) exp(f), see (8): two columns add natural parameters;
 - the loss of the distilled policies is −c_KL Σz q_iz Σa πi(a|s) log π0^z(a|s), see the second term of (10);
-- q_iz ∝ exp(N E[log π0^z(a|s)]), a mean over steps of the task. As N grows, q_i becomes the best component alone.
+- q_iz ∝ w_z exp(N E[log π0^z(a|s)]), a mean over steps of the task: the best under the constraint Σi q_iz = n/k that
+  all components are used alike, whose multipliers are the weights w. Without it the component that learns sooner
+  explains all tasks better, gets all of them, and the others learn nothing. As N grows q_i becomes certain.
 
 Σz q_iz log π0^z = log π̄_i + log Z_i, where π̄_i is the pool (the normalised geometric mean) and log Z_i(s) ≤ 0 is what
 the components lose by disagreeing in the state. With one component π̄ is π0 and log Z is 0.
 """
 
+import math
+
 import torch as th
 
 from sb3_distral.method.families import Family
 
+#: Iterations in which the weights of the components are found
+N_ITERATIONS = 50
+
 
 def responsibilities(log_likelihoods: th.Tensor, n_steps: float) -> th.Tensor:
     """
-    Responsibility of each component for each task, q_iz ∝ exp(N E[log π0^z(a|s)]).
+    Responsibility of each component for each task, q_iz ∝ w_z exp(N E[log π0^z(a|s)]) with w such that Σi q_iz = n/k.
+
+    The weights w are found by the iteration of Sinkhorn and Knopp (1967), as in entropic optimal transport.
 
     :param log_likelihoods: Mean log-likelihood of a step of each task under each component, shape (n_tasks, k)
-    :param n_steps: N; 0: all are alike, infinite: the best component alone
-    :return: Probabilities, shape (n_tasks, k)
+    :param n_steps: N ≥ 0; 0: all are alike, the larger the more certain
+    :return: Probabilities, shape (n_tasks, k); they sum to 1 for each task, and to n/k for each component
     """
-    best = log_likelihoods.max(dim=1, keepdim=True).values
-    # Written so that an infinite N has a limit.
-    behind = th.where(log_likelihoods == best, 0.0, n_steps * (log_likelihoods - best))
-    return th.softmax(behind, dim=1)
+    n_tasks, k = log_likelihoods.shape
+    logits = n_steps * (log_likelihoods - log_likelihoods.max(dim=1, keepdim=True).values)
+    log_weights = logits.new_zeros(k)
+    for _ in range(N_ITERATIONS):
+        log_shares = th.log_softmax(logits + log_weights, dim=1)
+        log_weights = log_weights + math.log(n_tasks / k) - th.logsumexp(log_shares, dim=0)
+    return th.softmax(logits + log_weights, dim=1)
 
 
 def running_means(means: th.Tensor, sums: th.Tensor, n_steps: th.Tensor, window: float) -> th.Tensor:

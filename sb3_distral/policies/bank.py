@@ -13,9 +13,9 @@ from sb3_distral.networks.columns import TaskColumns
 from sb3_distral.policies.evaluation import Prior
 
 #: N of :mod:`sb3_distral.method.mixture`: for how many steps of a task its responsibilities count once.
-STEPS_PER_ASSIGNMENT = 100.0
+STEPS_PER_ASSIGNMENT = 50.0
 #: Steps of a task over which its log-likelihoods are averaged.
-WINDOW = 1000.0
+WINDOW = 300.0
 
 
 class DistilledBank(nn.Module):

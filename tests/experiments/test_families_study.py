@@ -16,7 +16,7 @@ from experiments.transfer import measures
 from sb3_distral import DistralA2C, tasks
 from sb3_distral.errors import UsageError
 
-RUN = Run("two", 3, timesteps=4 * N_BINS, n_tasks=4, n_envs_per_task=1, size=5)
+RUN = Run("two", 3, timesteps=4 * N_BINS, n_tasks=4, n_envs_per_task=1)
 FAMILIES = np.array([1, 0, 0, 1])
 
 

@@ -100,29 +100,42 @@ def test_expected_log_likelihoods_are_minus_cross_entropies(name):
 
 
 def objective(shares, log_likelihoods, n_steps):
-    """What the responsibilities of one task ascend: the bound of the mixture's log-likelihood of a step."""
-    divergence = (shares * (shares.clamp(min=1e-300) * len(shares)).log()).sum()
+    """What the responsibilities of all tasks ascend: the bound of the mixture's log-likelihood of a step, summed."""
+    divergence = (shares * (shares.clamp(min=1e-300) * shares.shape[1]).log()).sum()
     return (shares * log_likelihoods).sum() - divergence / n_steps
 
 
-@pytest.mark.parametrize("n_steps", [1.0, 10.0, 100.0])
+def example(n_tasks=6):
+    return th.randn(n_tasks, K, generator=th.Generator().manual_seed(3), dtype=th.float64)
+
+
+@pytest.mark.parametrize("n_steps", [0.0, 1.0, 10.0])
+def test_responsibilities_sum_to_one_for_tasks_and_are_alike_for_components(n_steps):
+    shares = mixture.responsibilities(example(), n_steps)
+    th.testing.assert_close(shares.sum(dim=1), th.ones(6, dtype=th.float64))
+    th.testing.assert_close(shares.sum(dim=0), th.full((K,), 6 / K, dtype=th.float64), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("n_steps", [0.5, 1.0, 3.0])
 def test_responsibilities_are_the_best_of_all(n_steps):
-    log_likelihoods = th.tensor([-1.3, -1.25, -2.0], dtype=th.float64)
-    best = mixture.responsibilities(log_likelihoods.unsqueeze(0), n_steps)[0]
-    # The maximum is the logarithm of the mixture's likelihood of N steps, per step.
-    expected = (th.logsumexp(n_steps * log_likelihoods, dim=0) - th.tensor(3.0, dtype=th.float64).log()) / n_steps
-    assert float(objective(best, log_likelihoods, n_steps)) == pytest.approx(float(expected))
+    log_likelihoods = example()
+    best = mixture.responsibilities(log_likelihoods, n_steps)
     generator = th.Generator().manual_seed(0)
     for _ in range(50):
-        other = th.softmax(best.log() + 0.3 * th.randn(3, generator=generator, dtype=th.float64), dim=0)
+        # A small change that keeps all sums.
+        change = th.randn(6, K, generator=generator, dtype=th.float64)
+        change = change - change.mean(0) - change.mean(1, keepdim=True) + change.mean()
+        other = best + 1e-3 * best.min() * change
         assert objective(other, log_likelihoods, n_steps) < objective(best, log_likelihoods, n_steps)
 
 
 def test_limits_of_responsibilities():
-    log_likelihoods = th.tensor([[-1.3, -1.25, -2.0], [-0.5, -0.5, -0.7]])
-    th.testing.assert_close(mixture.responsibilities(log_likelihoods, 0.0), th.full((2, 3), 1 / 3))
-    hard = mixture.responsibilities(log_likelihoods, float("inf"))
-    th.testing.assert_close(hard, th.tensor([[0.0, 1.0, 0.0], [0.5, 0.5, 0.0]]))
+    # The first component explains all tasks better, and the first two tasks by more.
+    log_likelihoods = th.tensor([[-0.1, -2.0], [-0.2, -1.9], [-0.3, -0.5], [-0.4, -0.5]])
+    th.testing.assert_close(mixture.responsibilities(log_likelihoods, 0.0), th.full((4, 2), 0.5))
+    hard = mixture.responsibilities(log_likelihoods, 100.0)
+    assert hard.round().tolist() == [[1, 0], [1, 0], [0, 1], [0, 1]]
+    assert mixture.responsibilities(log_likelihoods[:, :1], 7.0).tolist() == [[1.0]] * 4
 
 
 def test_running_means_by_hand():

@@ -1,37 +1,50 @@
-"""The suite ``grid-families``: the mazes of ``grid-mazes``, in half of which every move goes the opposite way."""
+"""The suite ``grid-families``: goals in few mazes, in half of whose tasks every move goes the opposite way."""
 
 import numpy as np
 import pytest
 
 from sb3_distral import tasks
+from sb3_distral.errors import UsageError
+from sb3_distral.tasks.grids.cells import MOVES
 from sb3_distral.tasks.grids.families import OPPOSITES, GridFamilies, is_reversed
 from sb3_distral.tasks.grids.mazes import GridMazes
 
 N_TASKS = 16
 
 
-def play(env, actions):
-    """Positions, rewards and observations of an episode without the ones that follow a goal, which are drawn anew."""
-    env.reset(np.arange(env.n_envs), range(env.n_envs))
-    steps = [(env.position, *env.step(own)[:2]) for own in actions]
-    return [np.array(column) for column in zip(*steps, strict=True)]
-
-
 @pytest.mark.parametrize("maze_seed", [0, 1, 5])
-def test_a_reversed_task_is_the_maze_with_opposite_moves(maze_seed):
+def test_a_reversed_task_is_its_maze_with_opposite_moves(maze_seed):
     own = list(range(N_TASKS))
-    families, mazes = GridFamilies(own, maze_seed=maze_seed), GridMazes(own, maze_seed=maze_seed)
+    families = GridFamilies(own, maze_seed=maze_seed, n_mazes=3)
     reverses = np.array([is_reversed(task, maze_seed) for task in own])
-    np.testing.assert_array_equal(families.walls, mazes.walls)
-    np.testing.assert_array_equal(families.goal, mazes.goal)
     actions = np.random.default_rng(0).integers(4, size=(100, N_TASKS))
-    played = play(families, actions)
-    expected = play(mazes, np.where(reverses, OPPOSITES[actions], actions))
-    np.testing.assert_array_equal(played[0], expected[0])
-    np.testing.assert_array_equal(played[2], expected[2])
-    # The previous action is the one that was chosen.
-    np.testing.assert_array_equal(played[1][..., -5:-1].argmax(-1), actions)
-    np.testing.assert_array_equal(played[1][..., :-5], expected[1][..., :-5])
+    families.reset(np.arange(N_TASKS), range(N_TASKS))
+    for step in actions:
+        before, goal = families.position, families.goal
+        observations, rewards, _ = families.step(step)
+        target = before + MOVES[np.where(reverses, OPPOSITES[step], step)]
+        blocked = families.walls[np.arange(N_TASKS), target[:, 0], target[:, 1]]
+        expected = np.where(blocked[:, None], before, target)
+        reached = (expected == goal).all(axis=1)
+        np.testing.assert_array_equal(rewards, reached)
+        np.testing.assert_array_equal(families.position[~reached], expected[~reached])
+        # The previous action is the one that was chosen.
+        np.testing.assert_array_equal(observations[:, -5:-1].argmax(1), step)
+
+
+@pytest.mark.parametrize("n_mazes", [1, 3])
+def test_pairs_of_both_families_share_the_first_mazes_of_grid_mazes(n_mazes):
+    own = list(range(N_TASKS))
+    families, mazes = GridFamilies(own, n_mazes=n_mazes), GridMazes(own)
+    for task in own:
+        np.testing.assert_array_equal(families.walls[task], mazes.walls[task // 2 % n_mazes])
+        assert not families.walls[(task, *families.goal[task])]
+    assert len({tuple(goal) for goal in families.goal}) > N_TASKS // 2
+
+
+def test_a_suite_without_mazes_is_refused():
+    with pytest.raises(UsageError, match="n_mazes is 0, expected at least 1"):
+        GridFamilies([0], n_mazes=0)
 
 
 @pytest.mark.parametrize("maze_seed", range(5))
@@ -43,10 +56,13 @@ def test_half_of_the_tasks_are_reversed_and_their_index_does_not_tell(maze_seed)
     assert len({tuple(is_reversed(task, seed) for task in range(64)) for seed in range(5)}) == 5
 
 
-def test_the_first_observation_does_not_tell_the_family():
-    own = list(range(8))
-    first, second = (batch(own).reset(np.arange(8), range(8)) for batch in (GridFamilies, GridMazes))
-    np.testing.assert_array_equal(first, second)
+def test_observations_do_not_tell_the_family():
+    """Two tasks of different families see the same in the same cell, but for their goals."""
+    env = GridFamilies([0, 1])
+    env.reset(np.arange(2), [0, 0])
+    env.cell[:] = 5
+    first, second = env._observe(slice(None))
+    np.testing.assert_array_equal(np.delete(first, range(25, 50)), np.delete(second, range(25, 50)))
 
 
 def test_some_of_the_tasks_alone_are_what_they_are_among_all():
