@@ -156,7 +156,8 @@ def claims_lines(results: Results) -> list[str]:
     return [
         "# Families of tasks: what was claimed and what came out",
         "",
-        f"**{results.progress}**: KL+ent_2col on {study.n_tasks} tasks, {study.timesteps} steps in all. Seeds of which every run is there: {results.n_seeds}.",
+        f"**{results.progress}**: KL+ent_2col on {study.n_tasks} tasks, {study.timesteps} steps in all. Seeds of which "
+        f"every run is there: {results.n_seeds}.",
         "",
         f"Intervals (95 %) are bootstrapped over seeds, the same ones for all ways ({N_RESAMPLES} times), widened for "
         "their small number; a claim is judged as in [the study of transfer](../transfer/claims.md).",
