@@ -3,16 +3,19 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch as th
 from stable_baselines3.common.utils import LinearSchedule
 from typing_extensions import override
 
-from experiments.families.study import ARMS, Array, Run
+from experiments.families.study import ARMS, Run
 from experiments.transfer.study import N_BINS
 from experiments.transfer.training import EPISODE, SEED_DISTANCE, RewardRecorder
 from sb3_distral import ALGORITHMS, DistillationCallback, DistralA2C, tasks
 from sb3_distral.tasks.grids.families import is_reversed
 
+#: Family of each task, 0 or 1
+Families = npt.NDArray[np.int64]
 #: The learning rate, which falls linearly to a sixth.
 RATE = 4e-3
 
@@ -24,7 +27,7 @@ class ToldFamilies(DistillationCallback):
     :param families: Family of each task, 0 or 1, shape (n_tasks,)
     """
 
-    def __init__(self, families: Array):
+    def __init__(self, families: Families):
         super().__init__()
         self.shares = th.nn.functional.one_hot(th.as_tensor(families), 2).float()
 
@@ -43,7 +46,7 @@ class FamilyRecorder(RewardRecorder):
     :param families: Family of each task, shape (n_tasks,)
     """
 
-    def __init__(self, run: Run, families: Array):
+    def __init__(self, run: Run, families: Families):
         super().__init__(run)  # type: ignore[arg-type]  # as far as it is read
         self.families = families
         self.agreement = np.zeros(N_BINS)
