@@ -20,6 +20,8 @@ from experiments.transfer.study import read_results as read_transfer
 from experiments.two_rooms.page import CLAIMS, claims_lines
 from experiments.two_rooms.study import Study as TwoRooms
 from experiments.two_rooms.study import read_results as read_two_rooms
+from experiments.view import page as view_page
+from experiments.view.study import read_results as read_view
 from sb3_distral.tasks.grids.cells import MOVES, free_cells
 from sb3_distral.tasks.grids.layouts import Layout
 from sb3_distral.tasks.grids.mazes import GridMazes, make_maze
@@ -67,6 +69,14 @@ def test_numbers_about_transfer_are_those_of_the_claims() -> None:
     claims = (RESULTS / "transfer" / transfer_page.PAGE).read_text(encoding="utf-8")
     numbers = re.findall(r"\d+\.\d+", prose)
     assert numbers and [number for number in numbers if not re.search(rf"\b{re.escape(number)}\b", claims)] == []
+
+
+def test_claims_and_numbers_about_the_view_are_those_of_the_results() -> None:
+    page = (RESULTS / "view" / view_page.PAGE).read_text(encoding="utf-8")
+    assert "\n".join(view_page.claims_lines(read_view(RESULTS / "view"))) + "\n" == page
+    prose = (DOCS / "transfer.md").read_text(encoding="utf-8").split("All numbers are from")[1].split("![Returns")[0]
+    numbers = re.findall(r"\d+\.\d\d\b", prose)
+    assert numbers and [number for number in numbers if number not in page] == []
 
 
 def best_return(maze: Layout, n_steps: int) -> float:
