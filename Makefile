@@ -22,6 +22,11 @@ help:  ## Print this list
 	@echo '  $(PYTHON) -m experiments.figure4 run --suite grid-mazes --output runs/figure4'
 	@echo '  $(PYTHON) -m experiments.mazes run --output runs/mazes-results'
 	@echo '  $(PYTHON) -m experiments.transfer run --output runs/transfer'
+	@echo '  $(PYTHON) -m experiments.costs run --output runs/costs'
+	@echo '  $(PYTHON) -m experiments.scales run --output runs/scales'
+	@echo '  $(PYTHON) -m experiments.scaling run --output runs/scaling'
+	@echo '  $(PYTHON) -m experiments.likeness run --output runs/likeness'
+	@echo '  $(PYTHON) -m experiments.continual run --output runs/continual'
 	@echo '  $(PYTHON) -m experiments.view run --output runs/view'
 	@echo '  $(PYTHON) -m experiments.families run --output runs/families'
 

@@ -14,11 +14,13 @@ from sb3_distral.algorithms.recurrent import RecurrentDistralA2C, RecurrentDistr
 from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.algorithms.table1 import ALGORITHMS
 from sb3_distral.algorithms.warm_start import distilled_parameters
+from sb3_distral.envs.changing import join_tasks, select_tasks
 from sb3_distral.envs.normalization import normalize_as_trained
 from sb3_distral.envs.prior import DistilledPriorReward
 from sb3_distral.envs.remote_vec_env import RemoteVecEnv
 from sb3_distral.envs.task_vec_env import TaskVecEnv, make_task_vec_env
 from sb3_distral.envs.vec_prior import VecDistilledPriorReward
+from sb3_distral.method.controller import CostController
 from sb3_distral.policies.saving import load_policy, save_policy
 
 __version__ = version("sb3-distral")
@@ -29,6 +31,7 @@ know_former_names()
 __all__ = [
     "ALGORITHMS",
     "AnnealPriorCallback",
+    "CostController",
     "DistillationCallback",
     "DistilledPredictor",
     "DistilledPriorReward",
@@ -45,9 +48,11 @@ __all__ = [
     "__version__",
     "distilled_parameters",
     "evaluate_tasks",
+    "join_tasks",
     "load_policy",
     "make_task_vec_env",
     "normalize_as_trained",
     "save_policy",
+    "select_tasks",
     "tasks",
 ]

@@ -54,7 +54,7 @@ class StudyOptions(ABC):
         words = ["python", "-m", self.program, "run"]
         for name, value in options.items():
             if isinstance(value, tuple):
-                words += [name, *value]
+                words += [name, *map(str, value)]
             elif value is not None:
                 words.append(f"{name}={value}")
         return shlex.join(words)

@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from experiments.common.claims import Claim, ResultsT
 from sb3_distral.files import atomic_write
 
 #: Colour (of Okabe and Ito's, which colour-blind readers tell apart), line and marker by algorithm.
@@ -34,6 +35,23 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable
     rule = "".join("|---:" if column in to_the_right else "|---" for column in range(len(columns)))
     head, *body = (f"| {' | '.join(cells)} |" for cells in (columns, *rows))
     return [head, f"{rule}|", *body]
+
+
+def claims_table(claims: Iterable[Claim[ResultsT]], results: ResultsT) -> list[str]:
+    """
+    Judge claims in a table.
+
+    :param claims: Claims whose numbers have a ``text``
+    :param results: Results of the study
+    :return: Lines of the table, in Markdown
+    """
+    rows = []
+    for claim in claims:
+        judgement = claim.judge(results)
+        texts = [str(getattr(number, "text")) for number in claim.numbers]  # noqa: B009 (numbers are callables)
+        rows.append([claim.text, "", claim.bound_text, "", "", f"**{judgement.verdict}**"])
+        rows += [["", text, "", *row] for text, row in zip(texts, judgement.rows, strict=True)]
+    return table(["claim", "number", "bound", "measured", "95 % interval", "verdict"], rows, right=(2, 3, 4))
 
 
 def write_page(path: Path, lines: Iterable[str]) -> None:

@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.common.bootstrap import Estimate
 from experiments.common.claims import Claim, interval_text, number_text
-from experiments.common.pages import table, write_figure, write_page
+from experiments.common.curves import LAST_BINS, N_BINS
+from experiments.common.pages import claims_table, table, write_figure, write_page
 from experiments.families.study import ARMS, ONE, TWO, Array, Results, read_results
 from experiments.transfer.measures import (
     AREA,
     FINAL,
-    LAST_BINS,
     N_RESAMPLES,
     Measure,
     Rows,
@@ -22,7 +22,6 @@ from experiments.transfer.measures import (
     estimated,
     intervals,
 )
-from experiments.transfer.study import N_BINS
 
 PAGE, FIGURE = "claims.md", "families.png"
 #: Colours of Okabe and Ito by label.
@@ -69,23 +68,26 @@ def _measured(results: Results, arm: str, measure: Measure, rows: Rows) -> float
     return measure.of_curve(results.curves[arm][rows].mean(axis=0))
 
 
-def found_families(results: Results, n_comparisons: int) -> Estimate:
-    """
-    Measure how well the responsibilities agree with the families in the end.
+class Agreement:
+    """A number of a claim: how well the responsibilities agree with the families in the end."""
 
-    :param results: Results
-    :param n_comparisons: Intervals that are to hold together with 95 % (Bonferroni)
-    :return: Share of the tasks, mean over seeds
-    """
-    final = results.agreement["two"][:, -1]
-    return estimated(lambda rows: float(final[rows].mean()), results.n_seeds, n_comparisons)
+    text: ClassVar[str] = "share"
+
+    def __call__(self, results: Results, n_comparisons: int) -> Estimate:
+        """
+        Measure it.
+
+        :param results: Results
+        :param n_comparisons: Intervals that are to hold together with 95 % (Bonferroni)
+        :return: Share of the tasks, mean over seeds
+        """
+        final = results.agreement["two"][:, -1]
+        return estimated(lambda rows: float(final[rows].mean()), results.n_seeds, n_comparisons)
 
 
 BOTH = (AREA, FINAL)
 CLAIMS: tuple[Claim[Results], ...] = (
-    Claim(
-        "Two π0 find the families: at least 0.9 of the tasks are where their family is", (found_families,), bound=0.9
-    ),
+    Claim("Two π0 find the families: at least 0.9 of the tasks are where their family is", (Agreement(),), bound=0.9),
     Claim("With two families two π0 are better than one", tuple(Difference("two", "one", own) for own in BOTH)),
     Claim("Two π0 of known families are better than one", tuple(Difference("told", "one", own) for own in BOTH)),
     Claim(
@@ -162,7 +164,7 @@ def claims_lines(results: Results) -> list[str]:
         f"Intervals (95 %) are bootstrapped over seeds, the same ones for all ways ({N_RESAMPLES} times), widened for "
         "their small number; a claim is judged as in [the study of transfer](../transfer/claims.md).",
         "",
-        *_judgements(results),
+        *claims_table(CLAIMS, results),
         "",
         "## Every way",
         "",
@@ -170,16 +172,6 @@ def claims_lines(results: Results) -> list[str]:
         "",
         *_arms(results),
     ]
-
-
-def _judgements(results: Results) -> list[str]:
-    rows = []
-    for claim in CLAIMS:
-        judgement = claim.judge(results)
-        texts = [own.text if isinstance(own, Difference) else "share" for own in claim.numbers]
-        rows.append([claim.text, "", claim.bound_text, "", "", f"**{judgement.verdict}**"])
-        rows += [["", text, "", *row] for text, row in zip(texts, judgement.rows, strict=True)]
-    return table(["claim", "number", "bound", "measured", "95 % interval", "verdict"], rows, right=(2, 3, 4))
 
 
 def _arms(results: Results) -> list[str]:

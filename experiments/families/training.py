@@ -8,9 +8,9 @@ import torch as th
 from stable_baselines3.common.utils import LinearSchedule
 from typing_extensions import override
 
+from experiments.common.curves import EPISODE, N_BINS, RewardRecorder, bin_of
 from experiments.families.study import ARMS, Run
-from experiments.transfer.study import N_BINS
-from experiments.transfer.training import EPISODE, SEED_DISTANCE, RewardRecorder
+from experiments.transfer.training import SEED_DISTANCE
 from sb3_distral import ALGORITHMS, DistillationCallback, DistralA2C, tasks
 from sb3_distral.tasks.grids.families import is_reversed
 
@@ -42,18 +42,18 @@ class FamilyRecorder(RewardRecorder):
     """
     Record the tasks' own rewards and the agreement of responsibilities with families, in bins of training steps.
 
-    :param run: The run
+    :param timesteps: Steps of the run, all tasks together
     :param families: Family of each task, shape (n_tasks,)
     """
 
-    def __init__(self, run: Run, families: Families):
-        super().__init__(run)  # type: ignore[arg-type]  # as far as it is read
+    def __init__(self, timesteps: int, families: Families):
+        super().__init__(timesteps, len(families))
         self.families = families
         self.agreement = np.zeros(N_BINS)
 
     @override
     def _on_step(self) -> bool:
-        place = min((self.num_timesteps - 1) * N_BINS // self.run.timesteps, N_BINS - 1)
+        place = bin_of(self.num_timesteps, self.timesteps)
         best = self.model.responsibilities.argmax(axis=1)  # type: ignore[attr-defined]
         share = float((best == self.families).mean())
         # Components have no names of their own.
@@ -80,7 +80,7 @@ def do_run(run: Run) -> dict[str, Any]:
         n_distilled=arm.n_distilled,
         **ALGORITHMS[arm.algorithm],
     )
-    recorder = FamilyRecorder(run, families)
+    recorder = FamilyRecorder(run.timesteps, families)
     model.learn(run.timesteps, callback=[recorder, *([ToldFamilies(families)] if arm.is_told else [])])
     assert tasks.SUITES[arm.suite].max_episode_steps == EPISODE
     return {

@@ -10,11 +10,10 @@ import numpy.typing as npt
 
 from experiments.common.bootstrap import Estimate, ends, widened, widening
 from experiments.common.claims import Claim
-from experiments.transfer.study import N_BINS, Array, Results
+from experiments.common.curves import LAST_BINS, N_BINS
+from experiments.transfer.study import Array, Results
 
 N_RESAMPLES = 2000
-#: Bins at the end of training whose mean is the final return.
-LAST_BINS = 3
 #: Returns whose first passing is measured.
 LEVELS = (2, 4, 8)
 Rows = npt.NDArray[np.int64]

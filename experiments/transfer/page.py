@@ -8,20 +8,19 @@ from matplotlib.figure import Figure
 
 from experiments.common.bootstrap import Estimate
 from experiments.common.claims import interval_text, number_text
-from experiments.common.pages import table, write_figure, write_page
+from experiments.common.curves import LAST_BINS, N_BINS
+from experiments.common.pages import claims_table, table, write_figure, write_page
 from experiments.transfer.measures import (
     CLAIMS,
-    LAST_BINS,
     MEASURES,
     N_RESAMPLES,
     STEPS,
     Measure,
-    Pair,
     draws,
     estimated,
     intervals,
 )
-from experiments.transfer.study import ARMS, N_BINS, Results, read_results
+from experiments.transfer.study import ARMS, Results, read_results
 
 PAGE, FIGURE = "claims.md", "transfer.png"
 #: Colour (of Okabe and Ito's, brown in place of yellow) and line of each arm.
@@ -118,7 +117,7 @@ def claims_lines(results: Results) -> list[str]:
         "its numbers do. It does not hold if one does not, in an interval so much wider that all numbers of the claim "
         "are in theirs with 95 % (Bonferroni).",
         "",
-        *_judgements(results),
+        *claims_table(CLAIMS, results),
         "",
         "## Every way",
         "",
@@ -133,16 +132,6 @@ def claims_lines(results: Results) -> list[str]:
 
 def _measured(measure: Measure, results: Results, arm: str) -> Estimate:
     return estimated(lambda rows: measure(results, arm, rows), results.n_seeds)
-
-
-def _judgements(results: Results) -> list[str]:
-    rows = []
-    for claim in CLAIMS:
-        judgement = claim.judge(results)
-        pairs = [pair.text for pair in claim.numbers if isinstance(pair, Pair)]
-        rows.append([claim.text, "", claim.bound_text, "", "", f"**{judgement.verdict}**"])
-        rows += [["", pair, "", *row] for pair, row in zip(pairs, judgement.rows, strict=True)]
-    return table(["claim", "number", "bound", "measured", "95 % interval", "verdict"], rows, right=(2, 3, 4))
 
 
 def _arms(results: Results) -> list[str]:

@@ -10,12 +10,11 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from experiments.common import study as common
+from experiments.common.curves import check_bins
 from experiments.common.store import read_done
 from sb3_distral.errors import UsageError
 
 Array = npt.NDArray[np.float64]
-#: Parts that the learning curve of a run has.
-N_BINS = 24
 
 
 class Arm(NamedTuple):
@@ -95,12 +94,7 @@ class Study(common.Study[Run]):
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
-        least = N_BINS * self.n_tasks * self.n_envs_per_task
-        if self.timesteps < least:
-            raise UsageError(
-                f"--timesteps is {self.timesteps}, expected at least {least}: a step of all sub-environments in each "
-                f"of the {N_BINS} bins of a learning curve. Pass more steps."
-            )
+        check_bins(self.timesteps, self.n_tasks * self.n_envs_per_task)
 
     @property
     @override

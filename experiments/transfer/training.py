@@ -7,20 +7,18 @@ from typing import Any
 
 import numpy as np
 import torch as th
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
-from typing_extensions import override
 
-from experiments.transfer.study import ARMS, N_BINS, Array, Run
+from experiments.common.curves import RewardRecorder
+from experiments.transfer.study import ARMS, Array, Run
 from sb3_distral import ALGORITHMS, DistilledPredictor, DistralA2C, evaluate_tasks, tasks
 from sb3_distral.algorithms.evaluation import EVALUATION_SEED
 
 SUITE = "grid-mazes"
-EPISODE = tasks.SUITES[SUITE].max_episode_steps
 #: The learning rate, which falls linearly to a sixth, in both trainings.
-RATE = 2e-3
+RATE = 4e-3
 #: Seed of the new mazes; those of the first training have 0.
 NEW_MAZES = 1
 #: Sub-environments have the seeds that follow that of their training, and no two trainings shall share one.
@@ -48,7 +46,7 @@ class TransferWork:
             learning (``zero_shot``) and KL(πi‖π0) then (``initial_kl``), and what it took (``learn_seconds``)
         """
         th.set_num_threads(1)
-        model, recorder = self.make_model(run), RewardRecorder(run)
+        model, recorder = self.make_model(run), RewardRecorder(run.timesteps, run.n_tasks)
         zero_shot, divergence = before_learning(model, run)
         start = time.perf_counter()
         model.learn(run.timesteps, callback=recorder)
@@ -118,35 +116,3 @@ def before_learning(model: DistralA2C, run: Run) -> tuple[Array, Array]:
         returns = evaluate_tasks(DistilledPredictor(model.distilled_policy), env, N_EPISODES)
     by_task = [divergence[evaluation.tasks == task].mean() for task in range(run.n_tasks)]
     return np.array([np.mean(own) for own in returns.values()]), np.array(by_task)
-
-
-class RewardRecorder(BaseCallback):
-    """
-    Record the tasks' own rewards in bins of training steps.
-
-    A goal ends no episode in these mazes, so that the mean reward of a step times the length of an episode is the
-    return of an episode, known at times when none has ended.
-
-    :param run: The run
-    """
-
-    def __init__(self, run: Run):
-        super().__init__()
-        self.run = run
-        self.sums, self.counts = np.zeros((run.n_tasks, N_BINS)), np.zeros(N_BINS)
-
-    @override
-    def _on_step(self) -> bool:
-        place = min((self.num_timesteps - 1) * N_BINS // self.run.timesteps, N_BINS - 1)
-        rewards = [info["task_reward"] for info in self.locals["infos"]]
-        np.add.at(self.sums[:, place], self.training_env.tasks, rewards)  # type: ignore[attr-defined]
-        self.counts[place] += self.run.n_envs_per_task
-        return True
-
-    def curves(self) -> Array:
-        """
-        Give the learning curves.
-
-        :return: Mean return of an episode by task and bin
-        """
-        return np.asarray(EPISODE * self.sums / self.counts)

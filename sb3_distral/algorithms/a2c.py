@@ -57,6 +57,7 @@ class DistralA2C(DistralAlgorithm, A2C):
             losses.append(self._descend(batch, policy_rows, (rollout_data.returns - batch.values).square()))
         self._n_updates += 1
         self._log_update(losses)
+        self._control_costs()
 
 
 def bias_corrected_rms_prop(eps: float) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_distral.envs.spaces import join
+from sb3_distral.envs.spaces import join, join_actions
 from sb3_distral.envs.task_id import plain_space
 from sb3_distral.errors import UsageError
 from sb3_distral.method.costs import Costs
@@ -182,15 +182,18 @@ def check_same_spaces(distilled_policy: ActorCriticPolicy, env: VecEnv) -> None:
 
     :param distilled_policy: π0 of another model
     :param env: The tasks
-    :raises UsageError: If its spaces differ in more than bounds
+    :raises UsageError: If its spaces differ in more than bounds, and it does not know more discrete actions
     """
     own = {"observation": plain_space(env.observation_space), "action": env.action_space}  # type: ignore[arg-type]
     known = {"observation": distilled_policy.observation_space, "action": distilled_policy.action_space}
+    joined = join_actions(own["action"], known["action"])
+    knows_actions = joined == known["action"] or (joined is not None and isinstance(joined, spaces.Box))
+    fits = {"observation": join(own["observation"], known["observation"]) is not None, "action": knows_actions}
     for kind, space in own.items():
-        if join(space, known[kind]) is None:
+        if not fits[kind]:
             raise UsageError(
                 f"The tasks have the {kind} space {space}, the distilled_policy has {known[kind]}. Give tasks like "
-                "those that it was trained on, or wrap them so that they are."
+                "those that it was trained on, or wrap them so that they are; of discrete actions they may have fewer."
             )
 
 

@@ -29,17 +29,19 @@ from sb3_distral.algorithms.arguments import (
     with_optimizer,
 )
 from sb3_distral.algorithms.buffers import TaskRolloutBuffer
+from sb3_distral.algorithms.changing_tasks import ChangingAlgorithm
 from sb3_distral.algorithms.distillation import DistillationCallback
 from sb3_distral.algorithms.logs import record_of_task
 from sb3_distral.algorithms.reward import RegularizedReward
-from sb3_distral.algorithms.update import UpdatingAlgorithm
+from sb3_distral.algorithms.saving import check_names
+from sb3_distral.envs.changing import with_actions
 from sb3_distral.envs.task_vec_env import Tasks, as_task_vec_env, has_tasks, holds_vec_envs, make_task_vec_env
 from sb3_distral.errors import UsageError
 from sb3_distral.method.choices import TaskMask
-from sb3_distral.method.costs import Costs, CostSchedule, TaskCoefficient, in_task_order
+from sb3_distral.method.costs import Costs, CostSchedule, TaskBeta, TaskCoefficient, in_task_order
 from sb3_distral.method.families import make_family
 from sb3_distral.networks.view import Visible
-from sb3_distral.policies.checks import check_single
+from sb3_distral.policies.checks import check_rehearsal, check_single
 from sb3_distral.policies.evaluation import Architecture
 from sb3_distral.policies.feedforward import POLICY_ALIASES
 
@@ -53,7 +55,7 @@ OWNED = {
 }
 
 
-class DistralAlgorithm(UpdatingAlgorithm):
+class DistralAlgorithm(ChangingAlgorithm):
     """
     Distral (Distill and transfer learning) on an on-policy algorithm of Stable-Baselines3, the host.
 
@@ -68,8 +70,13 @@ class DistralAlgorithm(UpdatingAlgorithm):
         observation space
     :param alpha: α = c_KL / (c_KL + c_Ent), in [0, 1]: a number, a schedule of the remaining progress (from 1 to 0), or
         one of these for each task (a list, or a dict by name)
-    :param beta: β = 1 / (c_KL + c_Ent) > 0, likewise; ``float("inf")`` means no regularisation
+    :param beta: β = 1 / (c_KL + c_Ent) > 0, likewise; ``float("inf")`` means no regularisation. ``"auto"``, or a
+        :class:`~sb3_distral.method.controller.CostController` with settings of your own: the costs only begin so (α and
+        β = 100) and follow targets of divergence and entropy from then on
     :param n_envs_per_task: Sub-environments of each task, where ids or callables are given
+    :param normalize_returns: Whether the rewards of each task are divided by the standard deviation of its discounted
+        returns, so that tasks of any scale learn alike; costs are then in these units. Logged and evaluated returns are
+        the tasks' own
     :param architecture: What the task policies are made of, see :class:`~sb3_distral.policies.DistralPolicy`
     :param distilled_weight: Weight of π0 in two columns, α by default
     :param optimization: ``"joint"``: one gradient step for π0 and all πi, (9) and (10); ``"alternating"``: π0 is fitted
@@ -85,6 +92,9 @@ class DistralAlgorithm(UpdatingAlgorithm):
         are likely to have chosen its actions, see :attr:`responsibilities`
     :param distilled_view: What π0 may see, where the task columns see all: of vectors a mask, indices or a slice, of
         Dict observations a list of keys. The rest is 0 for it
+    :param rehearsal_coef: Weight, in units of reward per nat as c_KL is, of π0's divergence from what it was before
+        tasks were added or removed, or from ``distilled_policy``, on the states of the roll-outs: it keeps what earlier
+        tasks have put there
     :param policy_kwargs: Arguments of every column, as for the host
     :param host_arguments: All other arguments of the host. ``ent_coef`` is A3C's entropy bonus in the loss and excludes
         an entropy cost in the reward (α < 1 with finite β); ``max_grad_norm`` clips each column;
@@ -94,7 +104,6 @@ class DistralAlgorithm(UpdatingAlgorithm):
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = POLICY_ALIASES
     own_rollout_buffer_class: ClassVar[type[RolloutBuffer]] = TaskRolloutBuffer
-    costs: Costs
 
     def __init__(
         self,
@@ -102,8 +111,9 @@ class DistralAlgorithm(UpdatingAlgorithm):
         policy: str | type[BasePolicy] | Tasks = "auto",
         *,
         alpha: TaskCoefficient = 0.5,
-        beta: TaskCoefficient = 100.0,
+        beta: TaskBeta = 100.0,
         n_envs_per_task: int = 1,
+        normalize_returns: bool = False,
         architecture: Architecture = "two_columns",
         distilled_weight: float | None = None,
         optimization: Optimization = "joint",
@@ -113,6 +123,7 @@ class DistralAlgorithm(UpdatingAlgorithm):
         train_distilled: bool | int | None = None,
         n_distilled: int = 1,
         distilled_view: Visible | None = None,
+        rehearsal_coef: float = 0.0,
         policy_kwargs: dict[str, Any] | None = None,
         _init_setup_model: bool = True,
         **host_arguments: Any,
@@ -129,6 +140,7 @@ class DistralAlgorithm(UpdatingAlgorithm):
             policy_kwargs = {**networks_of(distilled_policy), **(policy_kwargs or {})}
             if task_env is not None:
                 check_same_spaces(distilled_policy, task_env)
+                task_env = RegularizedReward(with_actions(task_env.venv, distilled_policy.action_space))
         super().__init__(
             choose_policy_class(policy, space, self.policy_aliases),  # type: ignore[arg-type]
             task_env,  # type: ignore[arg-type]
@@ -144,22 +156,30 @@ class DistralAlgorithm(UpdatingAlgorithm):
         )
         self.alpha, self.beta = alpha, beta
         self.n_envs_per_task = n_envs_per_task
+        self.normalize_returns = normalize_returns
         self.optimization = optimization
         self.distillation_epochs = distillation_epochs
         self.value_l2_coef = value_l2_coef
         self.train_distilled = choose_training(train_distilled, distilled_policy, architecture)
+        self.rehearsal_coef = rehearsal_coef
         self.task_names: list[str] = [] if task_env is None else list(task_env.task_names)
         # For the policy of a model that is loaded without its environment.
         self.task_masks: Sequence[TaskMask] | None = None
         self._task_episodes: dict[str, deque[dict[str, Any]]] = {}
         self._resume_state: dict[str, Any] | None = None
+        self.controlled_costs = None
+        self.return_scales = None
         self._evaluations = []
-        # Remaining progress at which the costs were last set.
+        self._new_tasks = []
         self._cost_progress = 1.0
         if _init_setup_model:
             self._setup_model()
             if distilled_policy is not None:
-                self.policy.start_from(distilled_policy)
+                self._start_from(distilled_policy)
+
+    def _start_from(self, distilled_policy: ActorCriticPolicy) -> None:
+        self.policy.start_from(distilled_policy)
+        self.policy.keep_former(self.rehearsal_coef > 0)
 
     def _default_optimizer(self, host_arguments: Mapping[str, Any]) -> dict[str, Any]:
         """
@@ -235,11 +255,12 @@ class DistralAlgorithm(UpdatingAlgorithm):
         # A saved model comes with the class of its policy, and may come from a version with another buffer.
         check_memory(self.policy_class, self.policy_aliases)  # type: ignore[arg-type]
         self.rollout_buffer_class = self.own_rollout_buffer_class
-        # By position, so that tasks may get other names later.
+        # By position, so that rename_tasks may give tasks other names.
         self.alpha = in_task_order("alpha", self.alpha, self.task_names)
         self.beta = in_task_order("beta", self.beta, self.task_names)
         self._cost_schedule = CostSchedule(self.alpha, self.beta, self.task_names)
         self._check_optimization()
+        self._check_rehearsal()
         self._use_distillation(self._own_distillation())
         super()._setup_model()
         self._connect_env()
@@ -263,32 +284,37 @@ class DistralAlgorithm(UpdatingAlgorithm):
                 "policy of every task and nothing alternates. Use 'joint', or an architecture with task columns."
             )
 
+    def _check_rehearsal(self) -> None:
+        if not 0.0 <= self.rehearsal_coef < float("inf"):
+            raise UsageError(f"rehearsal_coef={self.rehearsal_coef} was given; expected a finite number >= 0.")
+        if self.rehearsal_coef > 0:
+            check_rehearsal(self.policy_kwargs.get("n_distilled", 1))
+
+    @override
     def _connect_env(self) -> None:
         if self.env is not None:
-            self._check_task_order(self.env)
+            check_names(self.env.task_names, self.task_names)
             self.task_names = list(self.env.task_names)
             self.env.policy = self.policy
+            self._connect_return_scales(self.env)
             self.task_masks = getattr(self.env, "task_masks", None)
         self.policy.set_task_masks(self.task_masks)
         self._update_costs()
 
-    def _check_task_order(self, env: RegularizedReward) -> None:
-        names = list(env.task_names)
-        if any(name in self.task_names and self.task_names.index(name) != i for i, name in enumerate(names)):
+    @override
+    def _check_costs(self, schedule: CostSchedule, costs: Costs) -> None:
+        if self.ent_coef > 0 and costs.entropy.any():
             raise UsageError(
-                f"The environment has the tasks in the order {names}, the model in the order {self.task_names}: a task "
-                "would go on with the column of another. Give them in the model's order."
-            )
-
-    def _update_costs(self) -> None:
-        self.costs = self._cost_schedule(self._cost_progress)
-        if self.ent_coef > 0 and self.costs.entropy.any():
-            raise UsageError(
-                f"ent_coef={self.ent_coef} was given with entropy costs of {self.costs.entropy.tolist()}: the entropy "
+                f"ent_coef={self.ent_coef} was given with entropy costs of {costs.entropy.tolist()}: the entropy "
                 "would be paid for twice, in the loss and in the reward. Leave ent_coef at 0, or set beta=float('inf') "
                 "or alpha=1."
             )
-        check_costs_of_bank(self.policy.n_distilled, self._cost_schedule.is_constant, self.costs)
+        check_costs_of_bank(self.policy.n_distilled, schedule.is_constant, costs)
+
+    @override
+    def _update_costs(self) -> None:
+        self.costs = self._costs_of_now()
+        self._check_costs(self._cost_schedule, self.costs)
         self.policy.set_distilled_weights(self.costs.alpha)
         self.policy.evaluates_distilled = self._needs_distilled()
         if self.env is not None:
@@ -358,6 +384,7 @@ class DistralAlgorithm(UpdatingAlgorithm):
                 for key, field in (("ep_rew_mean", "r"), ("ep_len_mean", "l")):
                     record_of_task(self.logger, "rollout", name, key, safe_mean([own[field] for own in episodes]))
         self._log_divergences()
+        self._log_costs()
         super().dump_logs(iteration)
 
     @override
@@ -369,8 +396,9 @@ class DistralAlgorithm(UpdatingAlgorithm):
     def set_env(self, env: Any, force_reset: bool = True) -> None:
         if not has_tasks(env):
             env = make_task_vec_env(env, 1 if holds_vec_envs(env) else self.n_envs_per_task)
-        wrapped = self._wrap_env(env)
-        self._check_task_order(wrapped)
+        check_names(env.task_names, self.task_names)
+        inner = env.venv if isinstance(env, RegularizedReward) else env
+        wrapped = self._wrap_env(with_actions(inner, self.action_space))
         super().set_env(wrapped, force_reset)
         self._connect_env()
 

@@ -43,14 +43,27 @@ class DistillationCallback(BaseCallback):
         """
         Say whether there is something that π0 learns by distillation.
 
-        :return: Whether a task pays for its divergence from π0 or values are shared, and π0 is a policy of its own
+        :return: Whether π0 learns, and is a policy of its own with a task that pays for its divergence from it or with
+            shared values, or rehearses
         """
-        has_columns = self.model.policy.task_columns is not None and not self.model.distilled_is_frozen
-        return has_columns and (bool(self.model.costs.kl.any()) or self.value_l2_coef > 0)
+        if self.model.distilled_is_frozen:
+            return False
+        has_columns = self.model.policy.task_columns is not None
+        return self.rehearses() or (has_columns and (bool(self.model.costs.kl.any()) or self.value_l2_coef > 0))
+
+    def rehearses(self) -> bool:
+        """
+        Say whether π0 is kept near what it was before the tasks changed.
+
+        :return: Whether the model has a weight for it, and tasks have changed
+        """
+        return self.model.rehearsal_coef > 0 and self.model.policy.former_distilled_policy is not None
 
     def loss(self, evaluation: Evaluation) -> th.Tensor:
         """
         Loss of π0: c_KL times its cross-entropy under the task policies, and the squared difference of values.
+
+        Where tasks have changed it also rehearses: its divergence from the π0 before that, by ``rehearsal_coef``.
 
         :param evaluation: Policies and values of a batch; those of the tasks are constants here
         :return: Loss of each row, shape (batch,)
@@ -62,10 +75,14 @@ class DistillationCallback(BaseCallback):
             # The mean over components, see method/mixture.py.
             cross_entropy = cross_entropy - evaluation.log_normalizer
         rows = objective.distillation_loss(cross_entropy, self.model.costs.kl.to(tasks.device)[tasks])
-        if self.value_l2_coef > 0:
-            assert evaluation.distilled_values is not None
+        if self.value_l2_coef > 0 and evaluation.distilled_values is not None:
             differences = (evaluation.distilled_values - evaluation.values.detach()).flatten()
             rows = rows + self.value_l2_coef * differences.square()
+        if evaluation.former_parameters is not None:
+            divergence = self.model.policy.family.kl_divergence(
+                evaluation.former_parameters, evaluation.distilled_parameters
+            )
+            rows = rows + objective.rehearsal_loss(divergence, self.model.rehearsal_coef)
         return rows
 
     @override
@@ -94,7 +111,8 @@ class DistillationCallback(BaseCallback):
         policy.set_training_mode(True)
         observations = self._observations()
         with th.no_grad():
-            targets = policy.evaluate(observations, self.model.rollout_memory(), distilled=True)
+            memory = self.model.rollout_memory()
+            targets = policy.evaluate(observations, memory, distilled=True, former=self.rehearses())
         plain, mask = policy.split(observations)[0], policy.mask(observations)
         for _ in range(self.n_epochs):
             parameters, values = policy.evaluate_distilled(plain, self.model.rollout_memory(), mask)

@@ -32,16 +32,20 @@ class DistralPPO(DistralAlgorithm, PPO):
 
     @override
     def _setup_model(self) -> None:
+        self._check_tasks(self.env)
+        super()._setup_model()
+
+    @override
+    def _check_tasks(self, env: Any) -> None:
         # Tasks may have different numbers of sub-environments.
-        shares = [self.n_tasks] if self.env is None else self.env.num_envs / np.bincount(self.env.tasks)
+        shares = [self.n_tasks] * self.n_tasks if env is None else env.num_envs / np.bincount(env.tasks)
         smallest = ceil(2 * max(shares))
         if self.normalize_advantage and self.batch_size < smallest:
             raise UsageError(
-                f"batch_size={self.batch_size} was given with {self.n_tasks} tasks, each of whose advantages are "
+                f"batch_size={self.batch_size} was given with {len(shares)} tasks, each of whose advantages are "
                 "normalised: a minibatch needs at least two rows of each. "
                 f"Give batch_size={smallest} or more, or normalize_advantage=False."
             )
-        super()._setup_model()
 
     @override
     def learn(
@@ -70,6 +74,7 @@ class DistralPPO(DistralAlgorithm, PPO):
             if not goes_on:
                 break
         self._log_update(losses)
+        self._control_costs()
         self.logger.record("train/clip_range", clip_range)
         if self.clip_range_vf is not None:
             self.logger.record("train/clip_range_vf", self._now(self.clip_range_vf))

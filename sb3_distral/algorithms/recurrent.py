@@ -7,7 +7,7 @@ from sb3_contrib import RecurrentPPO
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 from typing_extensions import override
 
@@ -15,6 +15,9 @@ from sb3_distral.algorithms.a2c import DistralA2C
 from sb3_distral.algorithms.base import DistralAlgorithm
 from sb3_distral.algorithms.ppo import DistralPPO
 from sb3_distral.algorithms.recurrent_buffers import RecurrentTaskRolloutBuffer
+from sb3_distral.algorithms.reward import RegularizedReward
+from sb3_distral.envs.changing import Changed
+from sb3_distral.envs.task_vec_env import TaskVecEnv
 from sb3_distral.networks.memory import Memory, State
 from sb3_distral.policies.recurrent import RECURRENT_POLICY_ALIASES, RecurrentDistralPolicy
 
@@ -37,9 +40,44 @@ class RecurrentDistralAlgorithm(DistralAlgorithm):
     @override
     def _setup_model(self) -> None:
         super()._setup_model()
+        self._forget()
+
+    def _forget(self) -> None:
         layers, _, size = self.policy.lstm_hidden_state_shape
         zeros = th.zeros(layers, self.n_envs, size, device=self.device)
         self._set_state((zeros, zeros))
+
+    @override
+    def _start_from(self, distilled_policy: ActorCriticPolicy) -> None:
+        super()._start_from(distilled_policy)
+        self._forget()
+
+    @override
+    def set_parameters(self, *args: Any, **kwargs: Any) -> None:
+        super().set_parameters(*args, **kwargs)
+        # A former π0 that came along remembers too.
+        if len(self.policy.last_state[0]) != self.policy.lstm_hidden_state_shape[0]:
+            self._forget()
+
+    @override
+    def _renew_buffer(self) -> None:
+        super()._renew_buffer()
+        self._forget()
+
+    @override
+    def _place_after(self, old: RegularizedReward, changed: Changed, new: TaskVecEnv | None) -> dict[str, Any]:
+        place = super()._place_after(old, changed, new)
+        n_own = self.policy.distilled_policy.lstm_actor.num_layers
+        n_layers = n_own if self.policy.task_columns is None else 2 * n_own
+        n_new = changed.env.num_envs - len(changed.rows)
+        states = []
+        for part in self.policy.last_state:
+            kept = part[:n_layers, changed.rows]
+            if self.rehearsal_coef > 0:
+                # π0 as it is now, which is kept, has seen what π0 has.
+                kept = th.cat([kept, kept[:n_own]])
+            states.append(th.cat([kept, kept.new_zeros(len(kept), n_new, kept.shape[2])], dim=1))
+        return place | {"lstm": tuple(states)}
 
     def _set_state(self, state: State) -> None:
         # Actor and critic are read from the same LSTM.

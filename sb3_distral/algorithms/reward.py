@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from sb3_distral.errors import UsageError
 from sb3_distral.method import objective
+from sb3_distral.method.returns import ReturnScales
 
 
 class ActingPolicy(Protocol):
@@ -23,6 +24,7 @@ class RegularizedReward(VecEnvWrapper):
     """
     Turn each reward into R + (α/β) log π0(a|s) − (1/β) log πi(a|s), the regularised reward of (9).
 
+    R is the task's reward, or that in units of the spread of its returns where the algorithm has set ``return_scales``.
     The log-probabilities are those of the forward pass that chose the action. The reward that the environment below
     gave (normalised under ``VecNormalize``) stays in ``info["task_reward"]``. Every Distral algorithm puts this wrapper
     outermost and connects it.
@@ -40,6 +42,7 @@ class RegularizedReward(VecEnvWrapper):
         self.policy: ActingPolicy | None = None
         self.kl_cost = self.entropy_cost = np.zeros(self.num_envs, dtype=np.float32)
         self.regularizes = False
+        self.return_scales: ReturnScales | None = None
         # The policy's step whose actions were taken last.
         self._paid: Any = None
         # Where the environment is now: amid a roll-out the algorithm's own last observation is one step behind.
@@ -60,6 +63,8 @@ class RegularizedReward(VecEnvWrapper):
     def reset(self) -> VecEnvObs:
         self.last_observations = self.venv.reset()
         self.last_dones = np.ones(self.num_envs, dtype=bool)
+        if self.return_scales is not None:
+            self.return_scales.restart()
         return self.last_observations
 
     @override
@@ -75,6 +80,8 @@ class RegularizedReward(VecEnvWrapper):
         for info, reward in zip(infos, rewards, strict=True):
             info["task_reward"] = reward
         self.last_observations, self.last_dones = observations, dones
+        if self.return_scales is not None:
+            rewards = self.return_scales.normalize(rewards, dones)
         # SubprocVecEnv gives float64, DummyVecEnv float32: the roll-out is the same under both.
         return observations, rewards.astype(np.float32) + self._regularizers(), dones, infos
 

@@ -3,17 +3,18 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch as th
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.save_util import open_path
+from stable_baselines3.common.save_util import json_to_data, open_path
 from typing_extensions import override
 
 from sb3_distral.algorithms.checkpoint import env_state, random_state, set_env_state, set_random_state
 from sb3_distral.algorithms.reward import RegularizedReward
+from sb3_distral.envs.changing import with_actions
 from sb3_distral.envs.normalization import ObservationNormalization, current_normalization
 from sb3_distral.envs.task_vec_env import has_tasks, holds_vec_envs, make_task_vec_env
 from sb3_distral.errors import UsageError
@@ -73,9 +74,13 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         force_reset: bool = False,
         **kwargs: Any,
     ) -> SelfResumable:
-        if env is not None and not has_tasks(env):
-            n_envs = kwargs.get("n_envs_per_task") or saved_n_envs_per_task(path)
-            env = make_task_vec_env(env, 1 if holds_vec_envs(env) else n_envs)
+        if env is not None:
+            saved = read_saved(path, "n_envs_per_task", "task_names", "action_space")
+            if not has_tasks(env):
+                n_envs = kwargs.get("n_envs_per_task") or saved["n_envs_per_task"]
+                env = make_task_vec_env(env, 1 if holds_vec_envs(env) else n_envs)
+            check_names(env.task_names, saved["task_names"])
+            env = with_actions(env.venv if isinstance(env, RegularizedReward) else env, saved["action_space"])
         model = super().load(path, env, device, custom_objects, print_system_info, True, **kwargs)
         if env is not None and model._resume_state is not None:
             model._restore(model._resume_state, force_reset)
@@ -105,25 +110,52 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         self._last_obs, self._last_episode_starts = state["observations"], state["dones"]
 
 
-def saved_n_envs_per_task(path: str | Path | io.BufferedIOBase) -> int:
+def read_saved(path: str | Path | io.BufferedIOBase, *names: str) -> dict[str, Any]:
     """
-    Read how many sub-environments each task of a saved model had, before anything else is loaded.
+    Read some of what a file of a model holds, before anything else is loaded.
 
     :param path: File
-    :return: The number
+    :param names: Names of attributes of the model
+    :return: Their values by name
     :raises UsageError: If the file is no model of a Distral algorithm
     """
     file: Any = open_path(path, "r", suffix="zip")
     try:
         with zipfile.ZipFile(file) as archive:
-            n_envs = json.loads(archive.read("data")).get("n_envs_per_task")
+            data = json.loads(archive.read("data"))
     finally:
         if isinstance(path, io.BufferedIOBase):
             path.seek(0)
         else:
             file.close()
-    if n_envs is None:
+    if "n_envs_per_task" not in data:
         raise UsageError(
             f"{path} is no model of a Distral algorithm. Pass a file that the method save of one has written."
         )
-    return int(n_envs)
+    return json_to_data(json.dumps({name: data[name] for name in names}))
+
+
+def check_names(names: Sequence[str], known: Sequence[str]) -> None:
+    """
+    Refuse tasks of which one would go on with the column of another.
+
+    :param names: Names of the tasks of an environment
+    :param known: Names of the tasks of a model, empty if it has none yet
+    :raises UsageError: If they differ, or are in another order
+    """
+    names, known = list(names), list(known)
+    if not known or names == known:
+        return
+    if sorted(names) == sorted(known):
+        raise UsageError(
+            f"The environment has the tasks in the order {names}, the model in the order {known}: a task would go on "
+            "with the column of another. Give them in the model's order."
+        )
+    new, missing = (
+        [name for name in first if name not in second] for first, second in ((names, known), (known, names))
+    )
+    raise UsageError(
+        f"The environment has the tasks {names}, the model has {known}: it has no column for {new}, and {missing} are "
+        "missing. Give the model's tasks; add_tasks and remove_tasks change them afterwards. Where they are the "
+        "same under other names, rename them first: load(path).rename_tasks({name: new_name}), then set_env(env)."
+    )

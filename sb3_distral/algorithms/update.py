@@ -11,6 +11,7 @@ from sb3_distral.algorithms.logs import record_of_task
 from sb3_distral.algorithms.saving import ResumableAlgorithm
 from sb3_distral.method import objective
 from sb3_distral.networks.distributions import distribution_of
+from sb3_distral.networks.rearranging import begin_sizes
 from sb3_distral.policies.evaluation import Evaluation
 from sb3_distral.policies.feedforward import DistralPolicy
 
@@ -41,8 +42,11 @@ class UpdatingAlgorithm(ResumableAlgorithm):
     policy: DistralPolicy  # type: ignore[assignment]
     task_names: list[str]
     train_distilled: bool | int
+    rehearsal_coef: float
     normalize_advantage: bool
     _distillation: DistillationCallback
+    #: Names of tasks that the optimizer has not seen yet, after others
+    _new_tasks: list[str]
     #: What the last pass over the roll-out found, for the log
     _evaluations: list[Evaluation]
 
@@ -56,6 +60,10 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         """Whether π0 learns nothing now, see ``train_distilled``."""
         first = self.train_distilled
         return not first if isinstance(first, bool) else self.num_timesteps < first
+
+    @property
+    def _controls_kl(self) -> bool:
+        return False
 
     def rollout_memory(self) -> Any:
         """
@@ -80,9 +88,10 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         evaluation = self.policy.evaluate(
             rollout_data.observations,
             self._batch_memory(rollout_data),
-            distilled=distills,
+            distilled=distills or self._controls_kl,
             distilled_values=distillation.value_l2_coef > 0,
             distilled_gradient=not (distillation.alternating or self.distilled_is_frozen),
+            former=distills and not distillation.alternating and distillation.rehearses(),
         )
         advantages = rollout_data.advantages
         if self.normalize_advantage:
@@ -121,9 +130,14 @@ class UpdatingAlgorithm(ResumableAlgorithm):
 
     def _step(self) -> None:
         """Clip column by column, so that one task's reward scale cannot shrink another's step, and update."""
-        self.policy.clip_grad_norm_(self.max_grad_norm)
-        self.policy.optimizer.step()
-        self.policy.optimizer.zero_grad()
+        policy = self.policy
+        policy.clip_grad_norm_(self.max_grad_norm)
+        if self._new_tasks and policy.task_columns is not None:
+            new = [self.task_names.index(name) for name in self._new_tasks]
+            begin_sizes(policy.optimizer, policy.task_columns, new)
+            self._new_tasks = []
+        policy.optimizer.step()
+        policy.optimizer.zero_grad()
 
     def _log_update(self, losses: list[dict[str, th.Tensor]]) -> None:
         buffer = self.rollout_buffer
@@ -138,10 +152,12 @@ class UpdatingAlgorithm(ResumableAlgorithm):
             distribution: Any = distribution_of(self._evaluations[-1].task_parameters, self.action_space).distribution
             self.logger.record("train/std", distribution.stddev.mean().item())
 
-    def _log_divergences(self) -> None:
-        """Record how certain each task policy was in the last pass over the roll-out, and how far from π0."""
-        if not self._evaluations:
-            return
+    def _measure_policies(self) -> dict[str, th.Tensor]:
+        """
+        Measure how certain each task policy was in the last pass over the roll-out, and how far from π0.
+
+        :return: ``entropy`` and, where π0 was evaluated, ``kl`` in nats, of shape (n_tasks,) each
+        """
         family, evaluations = self.policy.family, self._evaluations
         tasks = th.cat([evaluation.tasks for evaluation in evaluations])
         parameters = th.cat([evaluation.task_parameters for evaluation in evaluations])
@@ -152,11 +168,17 @@ class UpdatingAlgorithm(ResumableAlgorithm):
             if self.policy.bank is not None:
                 # Σz q_iz KL(πi‖π0^z), what is paid for, is more than the divergence from the pool.
                 rows["kl"] -= th.cat([evaluation.log_normalizer for evaluation in evaluations])  # type: ignore[misc]
-        for key, values in rows.items():
-            means = objective.task_means(values, tasks, self.n_tasks).tolist()
-            for name, mean in zip(self.task_names, means, strict=True):
-                record_of_task(self.logger, "distral", name, key, mean)
+        return {key: objective.task_means(values, tasks, self.n_tasks) for key, values in rows.items()}
+
+    def _log_divergences(self) -> None:
+        if not self._evaluations:
+            return
+        for key, means in self._measure_policies().items():
+            self._record_by_task(key, means)
         if self.policy.bank is not None:
-            for name, shares in zip(self.task_names, self.policy.bank.responsibilities.tolist(), strict=True):
-                for component, share in enumerate(shares):
-                    record_of_task(self.logger, "distral", name, f"distilled_{component}", share)
+            for component, shares in enumerate(self.policy.bank.responsibilities.t()):
+                self._record_by_task(f"distilled_{component}", shares)
+
+    def _record_by_task(self, key: str, values: th.Tensor) -> None:
+        for name, value in zip(self.task_names, values.tolist(), strict=True):
+            record_of_task(self.logger, "distral", name, key, value)

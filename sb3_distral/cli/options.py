@@ -26,38 +26,39 @@ Folder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 
 
-def read_words(words: Sequence[str]) -> dict[str, int]:
+def read_words(words: Sequence[str]) -> dict[str, float]:
     """
     Read arguments of a suite.
 
-    :param words: ``NAME=INTEGER`` each
-    :return: Integers by name
+    :param words: ``NAME=NUMBER`` each
+    :return: Numbers by name, integers where they are written as such
     :raises ValueError: If a word is something else; tyro shows the message
     """
-    arguments = {}
+    arguments: dict[str, float] = {}
     for word in words:
         name, _, value = word.partition("=")
-        if not value.isdecimal():
-            raise ValueError(f"got {word!r}; expected NAME=INTEGER, for example n_tasks=4.")
-        arguments[name] = int(value)
+        try:
+            arguments[name] = int(value) if value.isdecimal() else float(value)
+        except ValueError:
+            raise ValueError(f"got {word!r}; expected NAME=NUMBER, for example n_tasks=4.") from None
     return arguments
 
 
-def write_words(arguments: Mapping[str, int]) -> list[str]:
+def write_words(arguments: Mapping[str, float]) -> list[str]:
     """
     Inverse of :func:`read_words`.
 
-    :param arguments: Integers by name
-    :return: ``NAME=INTEGER`` each
+    :param arguments: Numbers by name
+    :return: ``NAME=NUMBER`` each
     """
     return [f"{name}={value}" for name, value in arguments.items()]
 
 
 SuiteArguments = Annotated[
-    Mapping[str, int],
+    Mapping[str, float],
     tyro.constructors.PrimitiveConstructorSpec(
         nargs="*",
-        metavar="NAME=INTEGER [...]",
+        metavar="NAME=NUMBER [...]",
         instance_from_str=read_words,
         is_instance=lambda value: isinstance(value, dict),
         str_from_instance=write_words,

@@ -48,6 +48,7 @@ class TaskVecEnv(VecEnvWrapper):
     :param action_spaces: Actions of each task, where they are not those of ``venv``: fewer discrete ones, which get a
         mask, or a Box of other bounds, to which the task's actions are clipped
     :param action_masks: Valid actions of tasks by name, for tasks in which some never are
+    :param action_space: Actions of all, where these are more than those of the tasks: of a π0 that knows more
     :raises UsageError: If tasks, names, spaces, masks and sub-environments do not fit each other
     """
 
@@ -58,6 +59,7 @@ class TaskVecEnv(VecEnvWrapper):
         task_names: Sequence[str],
         action_spaces: Sequence[spaces.Space[Any]] | None = None,
         action_masks: Masks | None = None,
+        action_space: spaces.Space[Any] | None = None,
     ):
         self.tasks = np.asarray(tasks, dtype=np.int64)
         self.task_names = list(task_names)
@@ -65,13 +67,27 @@ class TaskVecEnv(VecEnvWrapper):
         call_process_hooks()
         check_encoding(venv.observation_space)
         own = [venv.action_space] * len(self.task_names) if action_spaces is None else list(action_spaces)
-        action_space = join_all("action", self.task_names, own)
+        # What it was made of, for tasks that come and go.
+        self.own_action_spaces, self.given_masks = own, dict(action_masks or {})
+        self.given_action_space = action_space
+        action_space = self._join_actions(action_space)
         self._bounds = bounds_of([own[task] for task in self.tasks], action_space)
-        self._masks = make_action_masks(venv, self.tasks, self.task_names, own, action_space, action_masks or {})
+        self._masks = make_action_masks(venv, self.tasks, self.task_names, own, action_space, self.given_masks)
         #: Fixed mask of each task, ``None`` where there are no masks
         self.task_masks = None if self._masks is None else self._masks.task_masks
         n_choices = None if self._masks is None else self._masks.n_choices
         super().__init__(venv, with_task_space(venv.observation_space, len(self.task_names), n_choices), action_space)
+
+    def _join_actions(self, given: spaces.Space[Any] | None) -> spaces.Space[Any]:
+        if given is None:
+            return join_all("action", self.task_names, self.own_action_spaces)
+        joined = join_all("action", ["distilled policy", *self.task_names], [given, *self.own_action_spaces])
+        if joined != given and not isinstance(given, spaces.Box):
+            raise UsageError(
+                f"The tasks {self.task_names} have the actions {self.own_action_spaces}, the distilled policy only "
+                f"{given}. Tasks may have fewer actions than it knows, not more: wrap the environments."
+            )
+        return joined
 
     def _check_names(self, venv: VecEnv) -> None:
         if len(self.tasks) != venv.num_envs or set(self.tasks) != set(range(len(self.task_names))):
@@ -89,7 +105,7 @@ class TaskVecEnv(VecEnvWrapper):
 
     @override
     def reset(self) -> VecEnvObs:
-        return self._named(self.venv.reset())
+        return self.named(self.venv.reset())
 
     @override
     def step_async(self, actions: np.ndarray) -> None:
@@ -104,10 +120,31 @@ class TaskVecEnv(VecEnvWrapper):
                 # Nothing is done in it, and its value does not depend on the mask.
                 mask = None if self._masks is None else np.ones(self._masks.n_choices, dtype=np.int8)
                 info["terminal_observation"] = with_task(info["terminal_observation"], self.tasks[index], mask)
-        return self._named(observations), rewards, dones, infos
+        return self.named(observations), rewards, dones, infos
 
-    def _named(self, observations: VecEnvObs) -> dict[str, Any]:
+    def named(self, observations: VecEnvObs) -> dict[str, Any]:
+        """
+        Tell of each observation which task it belongs to, and which actions are valid now.
+
+        :param observations: Plain observations of all sub-environments
+        :return: They with a task
+        """
         return with_task(observations, self.tasks, None if self._masks is None else self._masks.current())
+
+    def rename(self, names: Sequence[str]) -> None:
+        """
+        Give the tasks other names.
+
+        :param names: Name of each task, unique
+        :raises UsageError: If one cannot be the name of a task
+        """
+        before = self.task_names
+        self.task_names = list(names)
+        self._check_names(self.venv)
+        renamed = dict(zip(before, names, strict=True))
+        self.given_masks = {renamed[name]: mask for name, mask in self.given_masks.items()}
+        if self._masks is not None:
+            self._masks.names = [names[task] for task in self.tasks]
 
     def get_state(self) -> dict[str, Any]:
         """

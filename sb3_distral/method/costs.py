@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from numbers import Real
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch as th
@@ -11,9 +11,12 @@ from stable_baselines3.common.utils import ConstantSchedule, FloatSchedule
 
 from sb3_distral.errors import UsageError
 from sb3_distral.method import objective
+from sb3_distral.method.controller import CostController, controller_of
 
 Coefficient = float | Schedule
 TaskCoefficient = Coefficient | Sequence[Coefficient] | Mapping[str, Coefficient]
+#: β, or what sets the costs in the course of training
+TaskBeta = TaskCoefficient | CostController | Literal["auto"]
 
 
 class Costs(NamedTuple):
@@ -36,17 +39,25 @@ class CostSchedule:
 
     :param alpha: α, in [0, 1]: a number, a schedule of the remaining progress (from 1 to 0), or a list (by task) or
         dict (by task name) of these
-    :param beta: β > 0, likewise; ``inf`` means no regularisation
+    :param beta: β > 0, likewise; ``inf`` means no regularisation. ``"auto"`` or a controller: the β that costs begin
+        with
     :param task_names: Names of the tasks
-    :raises ValueError: If there is not one for each task
+    :raises ValueError: If there is not one for each task, or α is a schedule and a controller was given
     """
 
-    def __init__(self, alpha: TaskCoefficient, beta: TaskCoefficient, task_names: Sequence[str]):
+    def __init__(self, alpha: TaskCoefficient, beta: TaskBeta, task_names: Sequence[str]):
+        #: What sets the costs from the first roll-out on, ``None`` where schedules do
+        self.controller = controller_of(beta)
         self.task_names = list(task_names)
         self.alphas = task_schedules("alpha", alpha, task_names)
-        self.betas = task_schedules("beta", beta, task_names)
+        self.betas = task_schedules("beta", starting_beta(beta), task_names)
         given = [schedule.value_schedule for schedule in self.alphas + self.betas]
         self.is_constant = all(isinstance(schedule, ConstantSchedule) for schedule in given)
+        if self.controller is not None and not self.is_constant:
+            raise UsageError(
+                "alpha holds a schedule, but beta a controller of the costs, which only begin as alpha says. Give a "
+                "number, or one for each task."
+            )
 
     def __call__(self, progress_remaining: float) -> Costs:
         """
@@ -66,14 +77,25 @@ class CostSchedule:
         return Costs(th.tensor(alphas), th.tensor(kl), th.tensor(entropy))
 
 
-def in_task_order(argument: str, value: TaskCoefficient, task_names: Sequence[str]) -> Coefficient | list[Coefficient]:
+def starting_beta(beta: TaskBeta) -> TaskCoefficient:
+    """
+    Give the β that a training begins with.
+
+    :param beta: What the user gave
+    :return: The β of a controller, anything else as it is
+    """
+    controller = controller_of(beta)
+    return controller.beta if controller is not None else beta  # type: ignore[return-value]
+
+
+def in_task_order(argument: str, value: Any, task_names: Sequence[str]) -> Any:
     """
     Bring what the user gave for single tasks into their order.
 
     :param argument: ``"alpha"`` or ``"beta"``
     :param value: What the user gave
     :param task_names: Names of the tasks
-    :return: One for all tasks, or a list with one for each
+    :return: One for all tasks as it is, or a list with one for each
     :raises ValueError: If there is not one for each task
     """
     if isinstance(value, Mapping):

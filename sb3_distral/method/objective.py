@@ -97,6 +97,20 @@ def distillation_loss(cross_entropy: th.Tensor, kl_cost: th.Tensor) -> th.Tensor
     return kl_cost * cross_entropy
 
 
+def rehearsal_loss(divergence: th.Tensor, rehearsal_coef: float) -> th.Tensor:
+    """
+    Loss that keeps π0 near what it was before the tasks changed; not in the paper.
+
+    It is the distillation of a task whose policy is the former π0: its negative gradient is coef · Σa (π0' − π0) ∇h for
+    the former π0', as in the second term of (10).
+
+    :param divergence: KL(π0'‖π0), the former π0' being a constant, shape (batch,)
+    :param rehearsal_coef: Its weight, in units of reward per nat as c_KL is
+    :return: The loss of each row, shape (batch,)
+    """
+    return rehearsal_coef * divergence
+
+
 def sum_of_task_means(rows: th.Tensor, tasks: th.Tensor, n_tasks: int) -> th.Tensor:
     """
     Mean over the rows of each task, summed over tasks: the losses of (1) and (10), in which every task weighs alike.

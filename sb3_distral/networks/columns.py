@@ -200,34 +200,34 @@ class TaskColumns(nn.Module):
         :param max_norm: Largest norm, as in :func:`torch.nn.utils.clip_grad_norm_`
         """
         squares = th.zeros(self.n_tasks, device=next(self.parameters()).device)
-        for parameters in self._stacked.values():
+        for parameters in self.stacked.values():
             gradients = [parameter.grad.flatten(1) for parameter in parameters if parameter.grad is not None]
             if gradients:
                 norms = th.linalg.vector_norm(th.cat(gradients, dim=1), dim=1)
                 squares += norms.square().view(-1, self.n_tasks).sum(dim=0)
-        for task, parameter in self._separate:
+        for task, parameter in self.separate:
             if parameter.grad is not None:
                 squares[task] += parameter.grad.square().sum()
         self._scale_gradients((max_norm / (squares.sqrt() + 1e-6)).clamp(max=1.0))
 
     def _scale_gradients(self, scale: th.Tensor) -> None:
-        for n_networks, parameters in self._stacked.items():
+        for n_networks, parameters in self.stacked.items():
             network_scale = scale.repeat(n_networks // self.n_tasks)
             for parameter in parameters:
                 if parameter.grad is not None:
                     parameter.grad.mul_(network_scale.view(-1, *[1] * (parameter.dim() - 1)))
-        for task, parameter in self._separate:
+        for task, parameter in self.separate:
             if parameter.grad is not None:
                 parameter.grad.mul_(scale[task])
 
     def _sort_parameters(self) -> None:
         """Find once which parameters have a leading axis of networks, by its length, and which belong to one task."""
-        self._stacked: dict[int, list[nn.Parameter]] = {}
-        self._separate: list[tuple[int, nn.Parameter]] = []
+        self.stacked: dict[int, list[nn.Parameter]] = {}
+        self.separate: list[tuple[int, nn.Parameter]] = []
         for module in self.modules():
             if isinstance(module, (StackedLinear, StackedRow)):
                 parameters = list(module.parameters())
-                self._stacked.setdefault(len(parameters[0]), []).extend(parameters)
+                self.stacked.setdefault(len(parameters[0]), []).extend(parameters)
             elif isinstance(module, SeparateModules):
                 for index, own in enumerate(module):
-                    self._separate += [(index % self.n_tasks, parameter) for parameter in own.parameters()]
+                    self.separate += [(index % self.n_tasks, parameter) for parameter in own.parameters()]

@@ -20,29 +20,34 @@ class Memory:
     :param distilled: State of π0 before the batch
     :param task: State of the task columns before it; without layers where there are none
     :param episode_starts: 1 where a row is the first of its episode, shape (n_sequences * n_steps,)
+    :param former: State of the π0 before the tasks changed, where there is one
     """
 
     distilled: State
     task: State
     episode_starts: th.Tensor
+    former: State | None = None
 
     @classmethod
-    def of(cls, state: State, episode_starts: th.Tensor, n_layers: int) -> "Memory":
+    def of(cls, state: State, episode_starts: th.Tensor, n_layers: int, n_task_layers: int) -> "Memory":
         """
-        Split the states that travel together into those of π0 and those of the tasks.
+        Split the states that travel together into those of π0, of the tasks and of a former π0.
 
-        :param state: States of both, those of π0 first, as :attr:`state` gives them
+        :param state: States of all, those of π0 first, as :attr:`state` gives them
         :param episode_starts: As above
-        :param n_layers: Layers of the LSTM of one column
+        :param n_layers: Layers of the LSTM of π0
+        :param n_task_layers: Layers of the LSTM of a task column, 0 where there are none
         :return: The memory
         """
-        hidden, cell = state
-        return cls((hidden[:n_layers], cell[:n_layers]), (hidden[n_layers:], cell[n_layers:]), episode_starts)
+        sizes = [n_layers, n_task_layers, len(state[0]) - n_layers - n_task_layers]
+        distilled, task, former = zip(*(th.split(part, sizes) for part in state), strict=True)
+        return cls(distilled, task, episode_starts, former)
 
     @property
     def state(self) -> State:
-        """States of both after the batch, in the form in which sb3-contrib's loop and buffer carry them."""
-        hidden, cell = zip(self.distilled, self.task, strict=True)
+        """States of all after the batch, in the form in which sb3-contrib's loop and buffer carry them."""
+        states = [self.distilled, self.task, *([] if self.former is None else [self.former])]
+        hidden, cell = zip(*states, strict=True)
         return th.cat(hidden), th.cat(cell)
 
 

@@ -74,6 +74,18 @@ class DistilledBank(nn.Module):
         self.sums.index_add_(0, tasks, log_likelihoods)
         self.n_steps += th.bincount(tasks, minlength=len(self.n_steps))
 
+    def change_tasks(self, kept: Sequence[int], n_new: int) -> None:
+        """
+        Let tasks leave and others come, to which all components are alike as they are to those of a new bank.
+
+        :param kept: Indices of the tasks that stay, which keep what is known of them and are the first ones then
+        :param n_new: Number of those that come
+        """
+        beginnings = {"log_likelihoods": 0.0, "responsibilities": 1.0 / self.k, "sums": 0.0, "n_steps": 0.0}
+        for name, beginning in beginnings.items():
+            own: th.Tensor = getattr(self, name)
+            setattr(self, name, th.cat([own[list(kept)], own.new_full((n_new, *own.shape[1:]), beginning)]))
+
     def assign(self) -> None:
         """Set the responsibilities by what was taken in: between roll-outs, since policies and rewards follow them."""
         means = mixture.running_means(self.log_likelihoods, self.sums, self.n_steps, WINDOW)

@@ -90,6 +90,20 @@ def check_bank(n_distilled: int, architecture: Any, is_recurrent: bool) -> None:
         )
 
 
+def check_rehearsal(n_distilled: int) -> None:
+    """
+    Refuse rehearsal of several distilled policies, which the tasks that stay may divide among themselves anew.
+
+    :param n_distilled: Number of distilled policies
+    :raises UsageError: If there are several
+    """
+    if n_distilled > 1:
+        raise UsageError(
+            f"rehearsal_coef was given with n_distilled={n_distilled}, but where tasks have changed it keeps a single "
+            "distilled policy near what it was. Use rehearsal_coef=0, or n_distilled=1."
+        )
+
+
 def check_single(n_distilled: int) -> None:
     """
     Refuse to call one of several distilled policies the distilled policy.

@@ -19,6 +19,8 @@ class Evaluation(NamedTuple):
     :param distilled_values: V0(s), shape (batch, 1), ``None`` where nothing needs them
     :param log_normalizer: log Zi(s) of the pool, shape (batch,), ``None`` where there is one distilled policy
     :param components: Parameters of the distilled policies, shape (k, batch, n_parameters), likewise
+    :param former_parameters: Parameters of the π0 before the tasks changed, shape (batch, n_parameters), ``None`` where
+        nothing needs them
     """
 
     tasks: th.Tensor
@@ -28,6 +30,7 @@ class Evaluation(NamedTuple):
     distilled_values: th.Tensor | None = None
     log_normalizer: th.Tensor | None = None
     components: th.Tensor | None = None
+    former_parameters: th.Tensor | None = None
 
 
 class Prior(NamedTuple):

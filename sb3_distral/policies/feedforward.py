@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch as th
 from stable_baselines3.common.distributions import Distribution
-from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from typing_extensions import override
 
@@ -37,7 +37,7 @@ class DistralPolicy(JointPolicy):
     Each task's value comes from its own column (from the shared network where that is all there is).
 
     With several distilled policies (``n_distilled``) π0 is, for each task, the pool of them by their responsibilities,
-    see :mod:`sb3_distral.method.mixture`. Arguments are those of :class:`~sb3_distral.policies.joint.JointPolicy`.
+    see :mod:`sb3_distral.method.mixture`. Arguments are those of :class:`~sb3_distral.policies.columns.PolicyColumns`.
     """
 
     task_policy_class: ClassVar[type[TaskPolicy]] = TaskPolicy
@@ -89,19 +89,6 @@ class DistralPolicy(JointPolicy):
             self.bank.columns.copy_column(index, column)  # type: ignore[arg-type]
         return policy
 
-    def copy_distilled(self) -> list[ActorCriticPolicy]:
-        """
-        Copy each of several distilled policies as it is now.
-
-        :return: Policies on plain observations
-        """
-        assert self.bank is not None
-        with th.random.fork_rng():
-            copies = [self._make_column(self._dummy_schedule, self.distilled_view) for _ in range(self.n_distilled)]
-        for index, column in enumerate(copies):
-            self.bank.columns.copy_column(index, column)
-        return [column.to(self.device) for column in copies]
-
     @override
     def forward(self, obs: dict[str, th.Tensor], deterministic: bool = False) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         return self._act(obs, deterministic)
@@ -117,7 +104,8 @@ class DistralPolicy(JointPolicy):
         :param memory: What recurrent columns remember
         :return: Actions (batch, ...), values (batch, 1) and log-probabilities of the actions (batch,)
         """
-        evaluation = self.evaluate(obs, memory, distilled=self.evaluates_distilled)
+        # What remembers has to see every step.
+        evaluation = self.evaluate(obs, memory, distilled=self.evaluates_distilled, former=self.is_recurrent)
         family, parameters, prior = self.family, evaluation.task_parameters, evaluation.distilled_parameters
         check_finite(parameters, evaluation.tasks)
         rows = family.mode(parameters) if deterministic else family.sample(parameters)

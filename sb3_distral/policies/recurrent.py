@@ -40,11 +40,15 @@ class RecurrentTaskPolicy(TaskPolicy):
         layers, _, size = self.distilled_policy.lstm_hidden_state_shape
         return 2 * layers, 1, size
 
+    def _memory(self, lstm_states: State, episode_starts: th.Tensor) -> Memory:
+        n_layers = self.distilled_policy.lstm_actor.num_layers
+        return Memory.of(lstm_states, episode_starts, n_layers, n_layers)
+
     @override
     def get_distribution(  # type: ignore[override]
         self, obs: PyTorchObs, lstm_states: State, episode_starts: th.Tensor
     ) -> tuple[Distribution, State]:
-        memory = Memory.of(lstm_states, episode_starts, self.distilled_policy.lstm_actor.num_layers)
+        memory = self._memory(lstm_states, episode_starts)
         distilled, _, memory.distilled = evaluate_lstm_column(
             self.distilled_policy, obs, memory.distilled, episode_starts
         )
@@ -53,7 +57,7 @@ class RecurrentTaskPolicy(TaskPolicy):
 
     @override
     def predict_values(self, obs: PyTorchObs, lstm_states: State, episode_starts: th.Tensor) -> th.Tensor:  # type: ignore[override]
-        memory = Memory.of(lstm_states, episode_starts, self.distilled_policy.lstm_actor.num_layers)
+        memory = self._memory(lstm_states, episode_starts)
         return evaluate_lstm_column(self.task_column, obs, memory.task, episode_starts)[1]
 
     @override
@@ -69,8 +73,8 @@ class RecurrentDistralPolicy(DistralPolicy):
     :class:`~sb3_distral.policies.DistralPolicy` whose columns remember, each in one LSTM behind policy and value.
 
     States have sb3-contrib's form, (n_layers, n_sequences, hidden_size) for hidden and cell states; the layers of π0
-    come first, those of the rows' tasks after them. Arguments are those of :class:`DistralPolicy`; ``column_kwargs``
-    are those of :class:`~sb3_distral.networks.lstm_columns.LstmColumn`.
+    come first, those of the rows' tasks after them, those of a former π0 last. Arguments are those of
+    :class:`DistralPolicy`; ``column_kwargs`` are those of :class:`~sb3_distral.networks.lstm_columns.LstmColumn`.
     """
 
     is_recurrent: ClassVar[bool] = True
@@ -86,7 +90,8 @@ class RecurrentDistralPolicy(DistralPolicy):
     def lstm_hidden_state_shape(self) -> tuple[int, int, int]:
         """Shape of the state of one sub-environment, (n_layers of all its columns, 1, hidden_size)."""
         layers, _, size = self.distilled_policy.lstm_hidden_state_shape
-        return (layers if self.task_columns is None else 2 * layers), 1, size
+        n_columns = 1 + (self.task_columns is not None) + (self.former_distilled_policy is not None)
+        return n_columns * layers, 1, size
 
     def memory(self, lstm_states: State, episode_starts: th.Tensor) -> Memory:
         """
@@ -96,13 +101,20 @@ class RecurrentDistralPolicy(DistralPolicy):
         :param episode_starts: 1 where a row of it is the first of its episode, shape (batch,)
         :return: The memory
         """
-        return Memory.of(lstm_states, episode_starts, self.distilled_policy.lstm_actor.num_layers)
+        n_layers = self.distilled_policy.lstm_actor.num_layers
+        return Memory.of(lstm_states, episode_starts, n_layers, 0 if self.task_columns is None else n_layers)
 
     @override
     def _run_distilled(self, plain: PyTorchObs, memory: Any) -> tuple[th.Tensor, th.Tensor]:
         evaluation = evaluate_lstm_column(self.distilled_policy, plain, memory.distilled, memory.episode_starts)
         outputs, values, memory.distilled = evaluation
         return outputs, values
+
+    @override
+    def _run_former(self, former: ActorCriticPolicy, plain: PyTorchObs, memory: Any) -> th.Tensor:
+        evaluation = evaluate_lstm_column(former, plain, memory.former, memory.episode_starts)  # type: ignore[arg-type]
+        outputs, _, memory.former = evaluation
+        return outputs
 
     @override
     def _evaluate_distilled_actor(self, plain: PyTorchObs, memory: Any, mask: th.Tensor | None) -> th.Tensor:

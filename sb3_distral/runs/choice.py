@@ -21,7 +21,7 @@ class TaskChoice:
 
     suite: str | None = None
     envs: tuple[str, ...] = ()
-    suite_arguments: Mapping[str, int] = field(default_factory=dict)
+    suite_arguments: Mapping[str, float] = field(default_factory=dict)
 
     def make_env(self, n_envs_per_task: int) -> TaskVecEnv:
         """
@@ -58,12 +58,12 @@ class TaskChoice:
         most = 1 if self.suite is None else 32 if tasks.SUITES[self.suite].is_array_program else 4
         return self.make_env(max(n for n in range(1, most + 1) if n_episodes % n == 0))
 
-    def all_suite_arguments(self) -> dict[str, int]:
+    def all_suite_arguments(self) -> dict[str, float]:
         """
         List the arguments of the suite.
 
         :return: The arguments, with the defaults of those not given; of gymnasium ids none
-        :raises UsageError: If the suite or an argument is unknown, or an argument is no natural number
+        :raises UsageError: If the suite or an argument is unknown, or an argument is negative or should be an integer
         """
         if self.suite is None:
             if self.suite_arguments:
@@ -73,9 +73,10 @@ class TaskChoice:
             raise UsageError(f"There is no suite {self.suite!r}; expected one of {sorted(tasks.SUITES)}.")
         values = {**tasks.default_arguments(self.suite), "n_tasks": tasks.SUITES[self.suite].n_tasks}
         for name, value in self.suite_arguments.items():
-            if name not in values or value < 0:
+            kind = "number" if isinstance(values.get(name), float) else "natural number"
+            if name not in values or value < 0 or (kind == "natural number" and not isinstance(value, int)):
                 raise UsageError(
-                    f"--suite-arguments got {f'{name}={value}'!r}; expected a natural number for one of the names "
+                    f"--suite-arguments got {f'{name}={value}'!r}; expected a {kind} for one of the names "
                     f"{sorted(values)}, for example {name if name in values else sorted(values)[0]}=1."
                 )
         return values | dict(self.suite_arguments)
@@ -91,7 +92,7 @@ class TaskChoice:
         return own == (other.suite, other.envs, other.all_suite_arguments())
 
 
-def _words(arguments: Mapping[str, int]) -> str:
+def _words(arguments: Mapping[str, float]) -> str:
     return " ".join(f"{name}={value}" for name, value in arguments.items())
 
 

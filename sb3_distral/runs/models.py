@@ -41,7 +41,7 @@ class Learner(NamedTuple):
 #: Learners by name. A2C's own learning rate is 7e-4. PPO's own roll-outs of 2048 steps are, in 64 environments, half of
 #: a training, and its minibatches of 64 rows leave 8 to each of 8 tasks.
 LEARNERS = {
-    "a2c": Learner(DistralA2C, RecurrentDistralA2C, 4e-3, {}),
+    "a2c": Learner(DistralA2C, RecurrentDistralA2C, 2e-3, {}),
     "ppo": Learner(DistralPPO, RecurrentDistralPPO, 3e-4, {"n_steps": 128, "batch_size": 512}),
 }
 

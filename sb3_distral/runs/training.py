@@ -50,7 +50,7 @@ class Training(TaskChoice):
     :param learner: What the algorithm is built on: A2C, as in the paper, or PPO
     :param policy: Network of every column. "auto" chooses by the observations: an LSTM behind convolutions for images
     :param beta: β, the inverse of the weight of all regularisation
-    :param learning_rate: Learning rate; by default 4e-3 of A2C's RMSProp, which suits the grids, 3e-4 of PPO's Adam
+    :param learning_rate: Learning rate; by default 2e-3 of A2C's RMSProp, which suits the suites, 3e-4 of PPO's Adam
     :param n_envs_per_task: Copies of each task that are stepped together
     :param total_timesteps: Steps of all tasks together
     :param seed: Seed of tasks, networks and actions

@@ -8,8 +8,10 @@ from sb3_distral.tasks import world_hooks
 from sb3_distral.tasks.adapters import BatchedVecEnv, SingleTaskEnv
 from sb3_distral.tasks.batched import BatchedTasks
 from sb3_distral.tasks.grids.families import GridFamilies
+from sb3_distral.tasks.grids.likeness import GridLikeness
 from sb3_distral.tasks.grids.mazes import GridMazes
 from sb3_distral.tasks.grids.navigation import GridNavigation
+from sb3_distral.tasks.grids.scales import GridScales
 from sb3_distral.tasks.grids.tag import GridTag
 from sb3_distral.tasks.grids.two_rooms import TwoRooms
 from sb3_distral.tasks.pendulums import Pendulums
@@ -33,9 +35,11 @@ SUITES: dict[str, Suite] = {
     for suite in (
         ArraySuite.of("grid-mazes", "GridMaze", GridMazes),
         ArraySuite.of("grid-families", "GridFamily", GridFamilies),
+        ArraySuite.of("grid-scales", "GridScale", GridScales),
         ArraySuite.of("grid-navigation", "GridNavigation", GridNavigation),
         ArraySuite.of("grid-tag", "GridTag", GridTag),
         ArraySuite.of("two-rooms", "TwoRooms", TwoRooms),
+        ArraySuite.of("grid-likeness", "GridLikeness", GridLikeness),
         ArraySuite.of("pendulums", "Pendulum", Pendulums),
         WorldSuite.of("mazes", "Mazes", "mazes:MazeEnv", "maze", 8, maze_seed=0, size=9),
         WorldSuite.of("navigation", "Navigation", "navigation:NavigationEnv", "navigation", 4),
@@ -64,7 +68,7 @@ def make(
     :param render_mode: ``None`` or ``"rgb_array"``
     :param n_tasks: number of tasks; ``None``: as many as the suite has, 4 of ``navigation`` and ``grid-navigation``,
         8 of the others
-    :param suite_arguments: the suite's own arguments, such as ``maze_seed``, ``map_seed`` or ``goal_seed``; suites of
+    :param suite_arguments: the suite's own arguments, such as ``maze_seed`` or ``likeness``; suites of
         MiniWorld also take ``previous_action_and_reward``, which the observations of the grid suites always hold
     :return: ``n_tasks * n_envs_per_task`` sub-environments
     :raises ValueError: if there is no such suite or an argument is outside its range
@@ -80,12 +84,12 @@ def make(
     return suite.make(n_tasks, n_envs_per_task, seed, render_mode, **suite_arguments)
 
 
-def default_arguments(name: str) -> dict[str, int]:
+def default_arguments(name: str) -> dict[str, float]:
     """
     List a suite's own arguments.
 
     :param name: a key of ``SUITES``
-    :return: defaults by name
+    :return: defaults by name; one that is an integer takes integers alone
     """
     return dict(SUITES[name].arguments)
 

@@ -65,6 +65,18 @@ class BatchedVecEnv(VecEnv):
             self._elapsed_steps[ended] = 0
         return observations, rewards.astype(np.float32), dones, infos
 
+    def select(self, rows: Array) -> "BatchedVecEnv":
+        """
+        Take some sub-environments out, each where it is.
+
+        :param rows: indices of the sub-environments, shape ``(k,)``
+        :return: a vec env of those alone
+        """
+        selected = type(self)(self.batch.select(rows), self.render_mode)
+        selected._elapsed_steps[:] = self._elapsed_steps[rows]
+        selected._seeds = [self._seeds[row] for row in rows]
+        return selected
+
     def get_state(self) -> dict[str, Any]:
         """
         Copy everything that decides what happens next, pending seeds included.

@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from inspect import signature
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
+from typing_extensions import Self
 
 from sb3_distral.errors import UsageError
 from sb3_distral.tasks.checks import check_actions
@@ -19,7 +21,8 @@ class BatchedTasks(ABC):
     ``n_envs`` sub-environments side by side, advanced together by array operations.
 
     Every sub-environment draws from a generator of its own, so its stream depends on its seed alone,
-    never on the number or the actions of its neighbours.
+    never on the number or the actions of its neighbours. What a suite takes beside ``tasks`` it keeps in
+    attributes of the same names.
 
     :param tasks: task of each sub-environment, shape ``(n_envs,)``, integers >= 0
     :raises ValueError: if ``tasks`` is empty, not a flat sequence of integers, or has a negative entry
@@ -112,6 +115,21 @@ class BatchedTasks(ABC):
         state: dict[str, Any] = {name: getattr(self, name).copy() for name in self.state_arrays}
         generators = [generator.bit_generator.state for generator in self.generators]
         return {**state, "fingerprint": self.fingerprint, "generators": generators}
+
+    def select(self, rows: Array) -> Self:
+        """
+        Take some sub-environments out, each where it is.
+
+        :param rows: indices of the sub-environments, shape ``(k,)``
+        :return: a batch of those alone
+        """
+        parameters = [name for name in signature(type(self)).parameters if name != "tasks"]
+        selected = type(self)(self.tasks[rows].tolist(), **{name: getattr(self, name) for name in parameters})
+        state = self.get_state()
+        own: dict[str, Any] = {name: state[name][rows] for name in self.state_arrays}
+        generators = [state["generators"][row] for row in rows]
+        selected.set_state({**own, "fingerprint": selected.fingerprint, "generators": generators})
+        return selected
 
     def set_state(self, state: dict[str, Any]) -> None:
         """

@@ -42,7 +42,7 @@ class Suite(ABC):
     task_name: str
     n_tasks: int
     max_episode_steps: int
-    arguments: Mapping[str, int]
+    arguments: Mapping[str, float]
 
     #: Whether all sub-environments are one array program, so that many cost hardly more time than one.
     is_array_program: ClassVar[bool]

@@ -133,6 +133,20 @@ def test_tasks_of_other_spaces_are_refused():
         DistralA2C([TableEnv] * 2, distilled_policy=trained().distilled_policy)
 
 
+@pytest.mark.filterwarnings("ignore:The action spaces")
+@pytest.mark.parametrize("algorithm", [DistralA2C, DistralPPO, RecurrentDistralA2C])
+def test_tasks_of_fewer_actions_join_under_fixed_masks(algorithm, tmp_path):
+    tasks = {"few": lambda: ActionEnv(spaces.Discrete(3)), "fewer": lambda: ActionEnv(spaces.Discrete(2))}
+    new = algorithm(tasks, distilled_policy=trained(algorithm).distilled_policy, seed=1, n_steps=16)
+    assert new.action_space == spaces.Discrete(4)
+    assert [sum(mask.valid) for mask in new.task_masks] == [3, 2]
+    new.learn(100).save(tmp_path / "new")
+    assert max(int(new.task_policy("fewer").predict(PLAIN.sample())[0]) for _ in range(30)) == 1
+    algorithm.load(tmp_path / "new", env=tasks).learn(40)
+    with pytest.raises(UsageError, match=r"action space Discrete\(5\).*of discrete actions they may have fewer"):
+        algorithm([lambda: ActionEnv(spaces.Discrete(5))], distilled_policy=trained(algorithm).distilled_policy)
+
+
 def test_a_policy_that_can_learn_nothing_is_refused():
     with pytest.raises(UsageError, match="train_distilled=False was given without a distilled_policy"):
         trained(train_distilled=False)

@@ -9,11 +9,19 @@ import numpy as np
 import pytest
 
 from experiments.common.store import read_done
+from experiments.continual.study import Study as Continual
+from experiments.costs import page as costs_page
+from experiments.costs.study import Study as Costs
+from experiments.costs.study import read_results as read_costs
 from experiments.figure4.page import write_claims
 from experiments.figure4.results import read_results
 from experiments.figure4.study import FIGURE_4
 from experiments.figure4.study import Study as Figure4
 from experiments.mazes.study import Study as Mazes
+from experiments.scales import page as scales_page
+from experiments.scales.study import Study as Scales
+from experiments.scales.study import read_results as read_scales
+from experiments.scaling.optimum import best_mean_return
 from experiments.transfer import page as transfer_page
 from experiments.transfer.study import Study as Transfer
 from experiments.transfer.study import read_results as read_transfer
@@ -22,9 +30,7 @@ from experiments.two_rooms.study import Study as TwoRooms
 from experiments.two_rooms.study import read_results as read_two_rooms
 from experiments.view import page as view_page
 from experiments.view.study import read_results as read_view
-from sb3_distral.tasks.grids.cells import MOVES, free_cells
-from sb3_distral.tasks.grids.layouts import Layout
-from sb3_distral.tasks.grids.mazes import GridMazes, make_maze
+from sb3_distral.tasks.grids.mazes import make_maze
 
 DOCS = Path(__file__).parents[2] / "docs"
 RESULTS = DOCS / "results"
@@ -36,6 +42,9 @@ STUDIES: dict[str, tuple[Any, int]] = {
     "figure4/grid-tag": (Figure4, 252),
     "mazes": (Mazes, 5),
     "transfer": (Transfer, 72),
+    "costs": (Costs, 4),
+    "scales": (Scales, 8),
+    "continual": (Continual, 10),
 }
 
 
@@ -71,6 +80,21 @@ def test_numbers_about_transfer_are_those_of_the_claims() -> None:
     assert numbers and [number for number in numbers if not re.search(rf"\b{re.escape(number)}\b", claims)] == []
 
 
+def test_claims_about_costs_and_scales_are_those_of_the_results() -> None:
+    costs, scales = ((RESULTS / name / "claims.md").read_text(encoding="utf-8") for name in ("costs", "scales"))
+    assert "\n".join(costs_page.claims_lines(read_costs(RESULTS / "costs"))) + "\n" == costs
+    assert "\n".join(scales_page.claims_lines(read_scales(RESULTS / "scales"))) + "\n" == scales
+
+
+@pytest.mark.parametrize("name", ["costs", "scales"])
+def test_numbers_about_costs_and_scales_are_those_of_the_claims(name: str) -> None:
+    page = (DOCS / "costs.md").read_text(encoding="utf-8")
+    prose = page.split(f"<!-- {name} -->")[1].split("\n## ")[0]
+    claims = (RESULTS / name / "claims.md").read_text(encoding="utf-8")
+    numbers = re.findall(r"\d+\.\d+", prose)
+    assert numbers and [number for number in numbers if not re.search(rf"\b{re.escape(number)}\b", claims)] == []
+
+
 def test_claims_and_numbers_about_the_view_are_those_of_the_results() -> None:
     page = (RESULTS / "view" / view_page.PAGE).read_text(encoding="utf-8")
     assert "\n".join(view_page.claims_lines(read_view(RESULTS / "view"))) + "\n" == page
@@ -79,29 +103,10 @@ def test_claims_and_numbers_about_the_view_are_those_of_the_results() -> None:
     assert numbers and [number for number in numbers if number not in page] == []
 
 
-def best_return(maze: Layout, n_steps: int) -> float:
-    """
-    :param maze: A maze of ``grid-mazes``
-    :param n_steps: Length of an episode
-    :return: Expected return of the best policy, by dynamic programming over cells
-    """
-    cells = free_cells(maze.walls)
-    index = {tuple(cell): place for place, cell in enumerate(cells)}
-    moved = [[index.get(tuple(cell + move), place) for move in MOVES] for place, cell in enumerate(cells)]
-    goal = index[tuple(maze.goal)]
-    after = np.array(moved)
-    starts = np.arange(len(cells)) != goal
-    values = np.zeros(len(cells))
-    for _ in range(n_steps):
-        at_goal = 1.0 + values[starts].mean()
-        values = np.where(after == goal, at_goal, values[after]).max(axis=1)
-    return float(values[starts].mean())
-
-
 def test_what_figure_4_says_about_the_mazes() -> None:
     page = (DOCS / "figure4.md").read_text(encoding="utf-8")
     mazes = [make_maze(task) for task in range(8)]
-    assert f"{np.mean([best_return(maze, GridMazes.max_episode_steps) for maze in mazes]):.2f} is the return" in page
+    assert f"{best_mean_return(8, maze_seed=0):.2f} is the return" in page
     seen = Counter(cell.tobytes() for maze in mazes for cell in maze.features)
     assert round(10 * np.mean([n == 1 for n in seen.values()])) == 9
 

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from experiments.common.command import main
+from experiments.common.curves import N_BINS
 from experiments.common.store import Store
 from experiments.families.__main__ import Families
 from experiments.families.page import draw_study
-from experiments.families.study import ARMS, N_BINS, Run, Study
+from experiments.families.study import ARMS, Study
 from experiments.families.training import FamilyRecorder, ToldFamilies
 from experiments.transfer import measures
 from sb3_distral import DistralA2C, tasks
 from sb3_distral.errors import UsageError
 
-RUN = Run("two", 3, timesteps=4 * N_BINS, n_tasks=4, n_envs_per_task=1)
 FAMILIES = np.array([1, 0, 0, 1])
 
 
@@ -28,7 +28,7 @@ def test_told_families_stay_as_they_were_told() -> None:
 
 @pytest.mark.parametrize(("best", "expected"), [(FAMILIES, 1.0), (1 - FAMILIES, 1.0), (np.array([1, 1, 0, 1]), 0.75)])
 def test_agreement_does_not_ask_for_the_names_of_components(best: Any, expected: float) -> None:
-    recorder: Any = FamilyRecorder(RUN, FAMILIES)
+    recorder: Any = FamilyRecorder(4 * N_BINS, FAMILIES)
     env = SimpleNamespace(tasks=np.arange(4))
     recorder.model = SimpleNamespace(get_env=lambda: env, responsibilities=np.eye(2)[best])
     recorder.num_timesteps = 4

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from experiments.common.curves import N_BINS
 from experiments.common.store import Store
 from experiments.transfer import measures
 from experiments.transfer.measures import AREA, CLAIMS, FINAL, LEVELS, STEPS, Pair, bins_to, estimated
 from experiments.transfer.page import claims_lines
-from experiments.transfer.study import ARMS, N_BINS, Results, Study, read_results
+from experiments.transfer.study import ARMS, Results, Study, read_results
 from sb3_distral.errors import UsageError
 
 STUDY = Study((0, 1, 2), timesteps=1000 * N_BINS, n_tasks=2, n_envs_per_task=1)

@@ -10,12 +10,13 @@ import pytest
 import torch as th
 
 from experiments.common.command import main
+from experiments.common.curves import EPISODE, N_BINS, RewardRecorder
 from experiments.common.store import Store
 from experiments.transfer import measures, page
 from experiments.transfer.__main__ import Transfer
 from experiments.transfer.page import draw_study
-from experiments.transfer.study import ARMS, N_BINS, Run, Study
-from experiments.transfer.training import EPISODE, RewardRecorder, TransferWork
+from experiments.transfer.study import ARMS, Run, Study
+from experiments.transfer.training import TransferWork
 from sb3_distral.errors import UsageError
 
 RUN = Run("frozen", 3, timesteps=2 * N_BINS, source_timesteps=80, n_tasks=2, n_envs_per_task=1)
@@ -59,7 +60,7 @@ def test_a_source_is_trained_once(work: TransferWork, monkeypatch: pytest.Monkey
 
 
 def test_rewards_are_credited_to_their_task_at_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    recorder: Any = RewardRecorder(RUN)
+    recorder: Any = RewardRecorder(RUN.timesteps, RUN.n_tasks)
     recorder.model = SimpleNamespace(get_env=lambda: SimpleNamespace(tasks=np.array([1, 0])))
     for step in range(1, N_BINS + 2):
         recorder.num_timesteps = 2 * step
@@ -74,11 +75,11 @@ def test_rewards_are_credited_to_their_task_at_their_time(monkeypatch: pytest.Mo
 def test_the_command_runs_and_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr(measures, "N_RESAMPLES", 20)
     monkeypatch.setattr(page, "N_RESAMPLES", 20)
-    options = ["--n-seeds", "1", "--timesteps", "1920", "--source-timesteps", "80", "--n-jobs", "1"]
+    options = ["--n-seeds", "1", "--timesteps", "1920", "--source-timesteps", "3200", "--n-jobs", "1"]
     main(Transfer, draw_study, ["run", "--output", str(tmp_path), *options])
     assert "9 of 9 runs" in capsys.readouterr().out
     assert {"study.json", "runs", "sources", "claims.md", "transfer.png"} == {own.name for own in tmp_path.iterdir()}
-    results = Store(tmp_path).outcomes(Study((0,), 1920, 80)).results
+    results = Store(tmp_path).outcomes(Study((0,), 1920, 3200)).results
     by_arm = {run.arm: own for run, own in results.items()}
     assert np.shape(by_arm["frozen"]["curves"]) == (10, N_BINS)
     # π0 is not trained on before step 100 000, so that these are one and the same.

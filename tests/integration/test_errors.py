@@ -280,13 +280,16 @@ def test_tasks_in_another_order_are_refused():
 
 def test_tasks_that_moved_beside_new_ones_are_refused_too():
     """The column of 'left' would go on with 'new', and that of 'right' with 'left'."""
-    with raises("order"):
+    with raises("has no column for ['new']", "['right'] are missing"):
         DistralA2C(TASKS).set_env(make_task_vec_env({"new": Toy, "left": Toy}))
 
 
-def test_entirely_new_tasks_take_the_columns_of_the_old():
+def test_entirely_new_tasks_take_the_columns_of_the_old_only_if_told():
     model = DistralA2C(TASKS)
-    model.set_env(make_task_vec_env({"new": Toy, "newer": Toy}))
+    env = make_task_vec_env({"new": Toy, "newer": Toy})
+    with raises("has no column for ['new', 'newer']", "rename them first"):
+        model.set_env(env)
+    model.rename_tasks({"left": "new", "right": "newer"}).set_env(env)
     assert model.task_names == ["new", "newer"]
     model.learn(20)
 

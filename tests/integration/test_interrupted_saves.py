@@ -126,7 +126,7 @@ def test_a_save_that_fails_leaves_a_model_that_trains(tmp_path):
 
 def test_a_model_whose_tasks_were_renamed_can_be_loaded(tmp_path):
     model = DistralA2C({"a": Toy, "b": Toy}, alpha={"a": 0.25, "b": 1.0})
-    model.set_env({"c": Toy, "d": Toy})
+    model.rename_tasks({"a": "c", "b": "d"})
     model.save(tmp_path / "model")
     loaded = DistralA2C.load(tmp_path / "model")
     assert loaded.task_names == ["c", "d"] and loaded.costs.alpha.tolist() == [0.25, 1.0]

@@ -121,7 +121,7 @@ def test_tasks_in_another_order_are_refused(tmp_path):
 
 def test_another_number_of_tasks_is_refused(tmp_path):
     DistralA2C(TASKS).save(tmp_path / "model")
-    with pytest.raises(ValueError):
+    with pytest.raises(UsageError, match=r"\['task-0', 'task-1', 'task-2'\], the model has \['left', 'right'\]"):
         DistralA2C.load(tmp_path / "model", env=[Toy] * 3)
 
 

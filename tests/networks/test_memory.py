@@ -54,7 +54,7 @@ def test_whole_sequences_between_the_beginnings_of_episodes():
 
 def test_a_state_is_that_of_pi0_then_that_of_the_tasks():
     state = random_state(3, 2)
-    memory = Memory.of(state, th.zeros(2), n_layers=2)
+    memory = Memory.of(state, th.zeros(2), n_layers=2, n_task_layers=1)
     assert [len(part) for part in (*memory.distilled, *memory.task)] == [2, 2, 1, 1]
     for part, expected in zip(memory.state, state, strict=True):
         assert th.equal(part, expected)

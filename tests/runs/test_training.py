@@ -106,7 +106,7 @@ def evaluations(path):
 
 
 def test_evaluations_leave_the_training_as_it_is_and_go_on_as_if_never_stopped(finished, tmp_path):
-    tiny(tmp_path / "run", eval_freq=1000, n_eval_episodes=2).train()
+    tiny(tmp_path / "run", eval_freq=1000, n_eval_episodes=8).train()
     assert_same_training(finished, tmp_path / "run")
     logged = evaluations(tmp_path / "run" / "progress.csv")
     assert len(logged) == 2 and logged[0] != logged[1]

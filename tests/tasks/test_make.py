@@ -17,7 +17,9 @@ from sb3_distral.tasks.grids.mazes import make_maze
     ("suite", "prefix", "task_name", "n_tasks"),
     [
         ("grid-families", "GridFamily", "family-maze", 8),
+        ("grid-likeness", "GridLikeness", "likeness", 8),
         ("grid-mazes", "GridMaze", "maze", 8),
+        ("grid-scales", "GridScale", "scale", 8),
         ("grid-navigation", "GridNavigation", "navigation", 4),
         ("grid-tag", "GridTag", "tag", 8),
         ("pendulums", "Pendulum", "pendulum", 8),
@@ -74,7 +76,7 @@ def test_suite_arguments_reach_the_suite() -> None:
 
 def test_unknown_suite_is_refused_with_the_names() -> None:
     with pytest.raises(
-        ValueError, match=r"no suite 'maze', expected one of \['grid-families', 'grid-mazes', .*'two-rooms'\]"
+        ValueError, match=r"no suite 'maze', expected one of \['grid-families', 'grid-likeness', .*'two-rooms'\]"
     ):
         tasks.make("maze")
 

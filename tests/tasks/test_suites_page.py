@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.pyplot import imread
 
+from experiments.likeness.optimum import best_returns
 from sb3_distral import tasks
 from sb3_distral.tasks.pendulums import draw_pendulum
 from sb3_distral.tasks.suites import ArraySuite
@@ -42,6 +43,13 @@ def test_table_has_the_suites_with_their_lengths_of_observations() -> None:
     ]
     ends = [int(re.findall(r"(\d+) steps", text)[0]) for text in rows["end of an episode"]]
     assert ends == [suite.max_episode_steps for suite in SUITES.values()]
+
+
+def test_best_returns_of_grid_likeness() -> None:
+    best = [best_returns(likeness) for likeness in (0, 0.25, 0.5, 0.75, 1)]
+    rows = ("best policy of each task", "best policy for all tasks")
+    for name, values in zip(rows, zip(*best, strict=True), strict=True):
+        assert f"| {name} | {' | '.join(f'{value:.2f}' for value in values)} |" in PAGE
 
 
 def test_table_has_the_masses_and_lengths_of_the_pendulums() -> None:

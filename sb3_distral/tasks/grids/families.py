@@ -67,14 +67,14 @@ class GridFamilies(GridMazes):
     def __init__(self, tasks: Sequence[int], size: int = 13, maze_seed: int = 0, n_mazes: int = 1) -> None:
         if n_mazes < 1:
             raise UsageError(f"n_mazes is {n_mazes!r}, expected at least 1; pass for example n_mazes=1.")
-        self._n_mazes = n_mazes
+        self.n_mazes = n_mazes
         super().__init__(tasks, size, maze_seed)
         reverses = [is_reversed(int(task), maze_seed) for task in np.unique(self.tasks)]
         self._next_cell[reverses] = self._next_cell[reverses][..., OPPOSITES]
 
     @override
     def _make_layout(self, task: int, size: int, maze_seed: int) -> Layout:
-        return make_family_maze(task, size, maze_seed, self._n_mazes)
+        return make_family_maze(task, size, maze_seed, self.n_mazes)
 
 
 class GridFamilyEnv(GridEnv):

@@ -46,15 +46,23 @@ def maze_features(walls: Array, goal: Array) -> Array:
     cells, one_hot = free_cells(walls), np.eye(len(walls), dtype=np.float32)
     goal_map = np.zeros(walls.shape, dtype=np.float32)
     goal_map[tuple(goal)] = 1.0
-    views = [_views(walls.astype(np.float32), cells, outside=1.0), _views(goal_map, cells, outside=0.0)]
-    return np.concatenate([*views, one_hot[cells[:, 0]], one_hot[cells[:, 1]]], axis=1)
+    seen = [views(walls.astype(np.float32), cells, outside=1.0), views(goal_map, cells, outside=0.0)]
+    return np.concatenate([*seen, one_hot[cells[:, 0]], one_hot[cells[:, 1]]], axis=1)
 
 
-def _views(grid: Array, cells: Array, outside: float) -> Array:
+def views(grid: Array, cells: Array, outside: float) -> Array:
+    """
+    Tabulate what an agent sees.
+
+    :param grid: a value for each cell of the maze, shape ``(height, width)``
+    :param cells: (row, column) of where it may stand, shape ``(n_cells, 2)``
+    :param outside: the value beyond the maze
+    :return: its view from each of them, row by row, shape ``(n_cells, VIEW ** 2)``
+    """
     padded = np.pad(grid, VIEW // 2, constant_values=outside)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (VIEW, VIEW))
-    views: Array = windows[tuple(cells.T)].reshape(len(cells), VIEW * VIEW)
-    return views
+    seen: Array = windows[tuple(cells.T)].reshape(len(cells), VIEW * VIEW)
+    return seen
 
 
 class GridMazes(GridTasks):
@@ -81,6 +89,7 @@ class GridMazes(GridTasks):
         if size < 5 or size % 2 == 0:
             raise UsageError(f"size is {size!r}, expected an odd number of cells >= 5; pass for example size=13.")
         check_seed("maze_seed", maze_seed)
+        self.size, self.maze_seed = size, maze_seed
         super().__init__(tasks, lambda task: self._make_layout(task, size, maze_seed), MOVES, lowest_reward=0.0)
 
     def _make_layout(self, task: int, size: int, maze_seed: int) -> Layout:

@@ -27,6 +27,9 @@ BARS = (np.indices(DISC.shape).sum(axis=0) % 8 < 4) & (_SQUARE <= 0.44)
 #: A notch at the edge of the cell that an agent faces, by move.
 _NOTCH = (_OFFSETS <= 0.12) & (np.arange(CELL_PIXELS)[:, None] < CELL_PIXELS // 3)
 NOTCHES = np.stack([np.rot90(_NOTCH, turns) for turns in (0, 2, 1, 3)])
+#: Likewise the edge itself, where a switch is.
+_EDGE = (_OFFSETS <= 0.42) & (np.arange(CELL_PIXELS)[:, None] < CELL_PIXELS // 4)
+EDGES = np.stack([np.rot90(_EDGE, turns) for turns in (0, 2, 1, 3)])
 
 
 def draw_grid(walls: Array, position: Array, goal: Array) -> npt.NDArray[np.uint8]:
@@ -38,8 +41,34 @@ def draw_grid(walls: Array, position: Array, goal: Array) -> npt.NDArray[np.uint
     :param goal: (row, column) of the goal
     :return: ``uint8``, shape ``(CELL_PIXELS * height, CELL_PIXELS * width, 3)``
     """
-    colours = np.where(walls[..., None], WALL_COLOUR, FLOOR_COLOUR).astype(np.uint8)
+    colours = _colours(walls)
     colours[tuple(goal)] = GOAL_COLOUR
+    return _enlarged(colours, position)
+
+
+def draw_switches(walls: Array, position: Array, passages: Array, payoffs: Array) -> npt.NDArray[np.uint8]:
+    """
+    Draw a grid as :func:`draw_grid` does, with switches for a goal: green those that pay, purple those that cost.
+
+    :param walls: ``bool``, shape ``(height, width)``
+    :param position: (row, column) of the agent
+    :param passages: (row, column) of the cells with switches, shape ``(n_passages, 2)``
+    :param payoffs: reward by passage and move, 0 where there is no switch, shape ``(n_passages, 4)``
+    :return: ``uint8``, shape ``(CELL_PIXELS * height, CELL_PIXELS * width, 3)``
+    """
+    picture = _enlarged(_colours(walls), position)
+    for passage, move in np.argwhere(payoffs):
+        top, left = passages[passage] * CELL_PIXELS
+        colour = GOAL_COLOUR if payoffs[passage, move] > 0 else CHASER_COLOUR
+        picture[top : top + CELL_PIXELS, left : left + CELL_PIXELS][EDGES[move]] = colour
+    return picture
+
+
+def _colours(walls: Array) -> npt.NDArray[np.uint8]:
+    return np.where(walls[..., None], WALL_COLOUR, FLOOR_COLOUR).astype(np.uint8)
+
+
+def _enlarged(colours: npt.NDArray[np.uint8], position: Array) -> npt.NDArray[np.uint8]:
     picture = colours.repeat(CELL_PIXELS, axis=0).repeat(CELL_PIXELS, axis=1)
     # Faint lines let a person count the cells of an open room.
     for lines in (picture[::CELL_PIXELS], picture[:, ::CELL_PIXELS]):

@@ -81,6 +81,7 @@ class TwoRooms(GridTasks):
 
     def __init__(self, tasks: Sequence[int], goal_seed: int = 0) -> None:
         check_seed("goal_seed", goal_seed)
+        self.goal_seed = goal_seed
         features = np.eye(N_CELLS, dtype=np.float32)
 
         def make_layout(task: int) -> Layout:

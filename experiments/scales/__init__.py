@@ -1,0 +1,1 @@
+"""Scales: mazes whose rewards differ by orders of magnitude, with and without normalised returns."""
