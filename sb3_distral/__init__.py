@@ -7,12 +7,13 @@ from sb3_distral.algorithms.a2c import DistralA2C
 from sb3_distral.algorithms.annealing import AnnealPriorCallback
 from sb3_distral.algorithms.checkpoint import RolloutCheckpointCallback
 from sb3_distral.algorithms.distillation import DistillationCallback
-from sb3_distral.algorithms.evaluation import DistilledPredictor, TaskEvalCallback, evaluate_tasks
+from sb3_distral.algorithms.evaluation import DistilledPredictor, evaluate_tasks
 from sb3_distral.algorithms.former_names import know_former_names
 from sb3_distral.algorithms.ppo import DistralPPO
 from sb3_distral.algorithms.recurrent import RecurrentDistralA2C, RecurrentDistralPPO
 from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.algorithms.table1 import ALGORITHMS
+from sb3_distral.algorithms.task_evaluation import TaskEvalCallback
 from sb3_distral.algorithms.warm_start import distilled_parameters
 from sb3_distral.envs.changing import join_tasks, select_tasks
 from sb3_distral.envs.normalization import normalize_as_trained

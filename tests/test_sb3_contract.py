@@ -269,6 +269,7 @@ ATTRIBUTES = [
     ),
     Attribute(lambda: CloudpickleWrapper(vec_env), "var", "a process makes its environments by it"),
     Attribute(lambda: CallbackList([]), "callbacks", "the distillation is looked for among the user's callbacks"),
+    Attribute(a2c, "_vec_normalize_env", "tasks that come and go leave the model another environment"),
     Attribute(vec_env, "_seeds", "suites and joined environments hand seeds on"),
     Attribute(vec_env, "_options", "joined environments hand reset options on"),
     Attribute(vec_env, "reset_infos", "joined environments hand reset infos on"),

@@ -1,19 +1,14 @@
-"""Returns of every task policy, and of the distilled policy on every task, at the end and while training."""
+"""Episodes and returns of every task policy, and of the distilled policy on every task."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch as th
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.type_aliases import PolicyPredictor
-from stable_baselines3.common.vec_env import VecEnv, sync_envs_normalization
-from typing_extensions import override
+from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_distral.algorithms.logs import record_of_task
 from sb3_distral.envs.task_id import MASK_KEY, TASK_KEY, plain_observation
-from sb3_distral.envs.task_vec_env import Tasks, as_task_vec_env
 from sb3_distral.errors import UsageError
 
 if TYPE_CHECKING:
@@ -94,89 +89,70 @@ def evaluate_tasks(
     :param deterministic: Whether to take the likeliest actions
     :return: Returns of the episodes, by task name
     """
-    tasks, task_names = task_env.tasks, task_env.task_names  # type: ignore[attr-defined]
-    returns: dict[str, list[float]] = {name: [] for name in task_names}
-    totals = np.zeros(task_env.num_envs)
+    episodes = play_tasks(model, task_env, n_eval_episodes, deterministic)
+    return {name: [episode.total for episode in own] for name, own in episodes.items()}
 
-    def keep_return(local_variables: dict[str, Any], _: dict[str, Any]) -> None:
+
+class Episode(NamedTuple):
+    """
+    An episode of an evaluation.
+
+    :param total: Its return
+    :param length: Its steps
+    :param is_success: Whether it ended well; ``None`` where the task does not say
+    """
+
+    total: float
+    length: int
+    is_success: bool | None
+
+
+def play_tasks(
+    model: PolicyPredictor, task_env: VecEnv, n_eval_episodes: int, deterministic: bool
+) -> dict[str, list[Episode]]:
+    """
+    Let a model act in every task.
+
+    :param model: As :func:`evaluate_tasks`
+    :param task_env: Likewise
+    :param n_eval_episodes: Likewise
+    :param deterministic: Likewise
+    :return: The episodes, by task name
+    """
+    tasks, task_names = task_env.tasks, task_env.task_names  # type: ignore[attr-defined]
+    episodes: dict[str, list[Episode]] = {name: [] for name in task_names}
+    totals, lengths = np.zeros(task_env.num_envs), np.zeros(task_env.num_envs, dtype=np.int64)
+
+    def keep_episode(local_variables: dict[str, Any], _: dict[str, Any]) -> None:
         index, info = local_variables["i"], local_variables["info"]
         totals[index] += local_variables["reward"]
-        if local_variables["done"]:
-            own_return = info["episode"]["r"] if "episode" in info else totals[index]
-            returns[task_names[tasks[index]]].append(float(own_return))
-            totals[index] = 0.0
+        lengths[index] += 1
+        # As evaluate_policy counts: under Monitor a lost life is no end.
+        if local_variables["done"] and ("episode" in info or not local_variables["is_monitor_wrapped"]):
+            own = info.get("episode", {"r": totals[index], "l": lengths[index]})
+            episode = Episode(float(own["r"]), int(own["l"]), info.get("is_success"))
+            episodes[task_names[tasks[index]]].append(episode)
+            totals[index] = lengths[index] = 0
 
-    rounds = int(np.ceil(n_eval_episodes / np.bincount(tasks).min()))
     evaluate_policy(
         model,
         task_env,
-        n_eval_episodes=rounds * task_env.num_envs,
+        n_eval_episodes=sum(count_episodes(task_env, n_eval_episodes).values()),
         deterministic=deterministic,
-        callback=keep_return,
+        callback=keep_episode,
         warn=False,
     )
-    return returns
+    return episodes
 
 
-class TaskEvalCallback(BaseCallback):
+def count_episodes(task_env: VecEnv, n_eval_episodes: int) -> dict[str, int]:
     """
-    Evaluate every task policy, and the distilled policy on every task, at regular intervals.
+    Count the episodes of an evaluation, of which all sub-environments play equally many.
 
-    Logs ``eval/<task>/mean_reward``, ``eval/<task>/distilled_mean_reward`` and their means over tasks. The results of
-    all evaluations stay in :attr:`results`. A training is the same with and without it, and a training that goes on
-    evaluates as if never stopped: each evaluation has a seed of its own where the model has one.
-
-    :param eval_env: Tasks of its own, not the training environment: a ``TaskVecEnv``, or a list or dict of tasks
-    :param n_eval_episodes: Episodes of each task
-    :param eval_freq: Steps of all sub-environments at once between evaluations
-    :param deterministic: Whether to take the likeliest actions; unlike ``EvalCallback``, not by default, since an
-        entropy-regularised policy is a stochastic one
-    :param name: First part of the logged keys, to tell several callbacks apart
+    :param task_env: As :func:`evaluate_tasks`
+    :param n_eval_episodes: Likewise
+    :return: Episodes by task name, at least ``n_eval_episodes`` of each
     """
-
-    model: "DistralAlgorithm"
-
-    def __init__(
-        self,
-        eval_env: VecEnv | Tasks,
-        n_eval_episodes: int = 5,
-        eval_freq: int = 10_000,
-        deterministic: bool = False,
-        name: str = "eval",
-    ):
-        super().__init__()
-        self.name = name
-        self.eval_env = as_task_vec_env(eval_env)
-        self.n_eval_episodes = n_eval_episodes
-        self.eval_freq = eval_freq
-        self.deterministic = deterministic
-        self.results: list[dict[str, Any]] = []
-
-    @override
-    def _on_step(self) -> bool:
-        # Counted from the beginning of a training that goes on.
-        if self.num_timesteps // self.training_env.num_envs % self.eval_freq == 0:
-            self._evaluate()
-        return True
-
-    def _evaluate(self) -> None:
-        if self.model.get_vec_normalize_env() is not None:
-            sync_envs_normalization(self.training_env, self.eval_env)
-        with th.random.fork_rng():
-            tasks = self._returns(self.model)
-            distilled = self._returns(DistilledPredictor.of(self.model))
-        self.results.append({"timesteps": self.num_timesteps, "tasks": tasks, "distilled": distilled})
-        for prefix, returns in (("", tasks), ("distilled_", distilled)):
-            means = {name: float(np.mean(values)) for name, values in returns.items()}
-            for name, mean in means.items():
-                record_of_task(self.logger, self.name, name, f"{prefix}mean_reward", mean)
-            self.logger.record(f"{self.name}/{prefix}mean_reward", float(np.mean(list(means.values()))))
-        self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
-        self.logger.dump(self.num_timesteps)
-
-    def _returns(self, policy: PolicyPredictor) -> dict[str, list[float]]:
-        if self.model.seed is not None:
-            seed = EVALUATION_SEED + self.model.seed + self.num_timesteps
-            th.manual_seed(seed)
-            self.eval_env.seed(seed)
-        return evaluate_tasks(policy, self.eval_env, self.n_eval_episodes, self.deterministic)
+    n_envs = np.bincount(task_env.tasks)  # type: ignore[attr-defined]
+    rounds = int(np.ceil(n_eval_episodes / n_envs.min()))
+    return dict(zip(task_env.task_names, (rounds * n_envs).tolist(), strict=True))  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """``sb3-distral evaluate``."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from sb3_distral.cli.options import File, TaskOptions
+from sb3_distral.cli.options import File, Folder, TaskOptions
+from sb3_distral.errors import UsageError
 from sb3_distral.runs import DISTILLED_POLICY, Evaluation, evaluate
 from sb3_distral.runs.choice import check_at_least
 from sb3_distral.runs.folder import write_json
@@ -28,6 +30,8 @@ class Evaluate(TaskOptions):
     :param seed: Seed of tasks and actions
     :param n_threads: Threads of PyTorch; more than one pays for large networks only
     :param output: JSON file for the results
+    :param pictures: Folder for returns.png, bars by task with 95 % intervals, and, where the tasks can be drawn,
+        episode.gif, a film of an episode; needs the extra "pictures"
     """
 
     path: tyro.conf.Positional[Path]
@@ -36,10 +40,13 @@ class Evaluate(TaskOptions):
     seed: int = 0
     n_threads: int = 1
     output: File = None
+    pictures: Folder = None
 
     def run(self) -> None:
-        """Print a table and, if asked for, write the results as JSON."""
+        """Print a table and, if asked for, write the results as JSON and pictures."""
         check_at_least(1, n_threads=self.n_threads)
+        if self.pictures is not None:
+            check_matplotlib()  # before an evaluation that may take long
         th.set_num_threads(self.n_threads)
         evaluation = evaluate(self.path, self, self.n_episodes, self.deterministic, self.seed)
         print_table(evaluation)
@@ -47,6 +54,35 @@ class Evaluate(TaskOptions):
             print(note)
         if self.output is not None:
             write_json(self.output, evaluation.as_json())
+        if self.pictures is not None:
+            write_pictures(evaluation, self.pictures)
+
+
+def check_matplotlib() -> None:
+    """
+    Check that pictures can be made.
+
+    :raises UsageError: If they cannot
+    """
+    if find_spec("matplotlib") is None:
+        raise UsageError("--pictures needs matplotlib, which is not installed: pip install 'sb3-distral[pictures]'.")
+
+
+def write_pictures(evaluation: Evaluation, folder: Path) -> None:
+    """
+    Write bars and, where the tasks can be drawn, a film, and say where they are.
+
+    :param evaluation: What was measured
+    :param folder: Where to write
+    """
+    from sb3_distral.runs.film import write_film
+    from sb3_distral.runs.pictures import write_returns
+
+    print(f"Bars: {write_returns(evaluation, folder)}")
+    try:
+        print(f"Film: {write_film(evaluation, folder)}")
+    except UsageError as error:
+        print(error)
 
 
 def print_table(evaluation: Evaluation) -> None:

@@ -23,11 +23,12 @@ class TaskChoice:
     envs: tuple[str, ...] = ()
     suite_arguments: Mapping[str, float] = field(default_factory=dict)
 
-    def make_env(self, n_envs_per_task: int) -> TaskVecEnv:
+    def make_env(self, n_envs_per_task: int, render_mode: str | None = None) -> TaskVecEnv:
         """
         Make the tasks.
 
         :param n_envs_per_task: Sub-environments of each task
+        :param render_mode: How a suite is drawn, ``"rgb_array"`` or not at all; gymnasium ids that can be always are
         :return: The tasks side by side
         :raises UsageError: If not exactly one of suite and ids was given, or they cannot be made
         """
@@ -40,7 +41,7 @@ class TaskChoice:
         suite_arguments: dict[str, Any] = self.all_suite_arguments()
         try:
             if self.suite is not None:
-                return tasks.make(self.suite, n_envs_per_task, **suite_arguments)
+                return tasks.make(self.suite, n_envs_per_task, render_mode=render_mode, **suite_arguments)
             return make_task_vec_env(self.envs, n_envs_per_task)
         except ImportError as error:  # MiniWorld or OpenGL is missing
             given = f"--envs {' '.join(self.envs)}" if self.suite is None else f"--suite {self.suite}"

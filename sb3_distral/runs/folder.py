@@ -1,9 +1,8 @@
-"""The files of a run: the options it began with, logs, checkpoints and, in the end, the model."""
+"""The files of a run: the options it began with, logs, checkpoints, evaluations and, in the end, the model."""
 
 import json
 import logging
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from sb3_distral.errors import UsageError
 from sb3_distral.files import atomic_write
 from sb3_distral.runs.models import UnusableModelError, check_finite, load_model
 
-OPTIONS, MODEL, CHECKPOINTS = "train.json", "model.zip", "checkpoints"
+OPTIONS, MODEL, CHECKPOINTS, EVALUATIONS = "train.json", "model.zip", "checkpoints", "evaluations"
 N_KEPT_CHECKPOINTS = 2
 log = logging.getLogger(__name__)
 
@@ -138,8 +137,7 @@ def remove_unfinished(run: Path) -> None:
 
     :param run: Folder of the run
     """
-    unfinished: Iterable[Path] = [*run.glob("*.part"), *(run / CHECKPOINTS).glob("*.part")]
-    for path in unfinished:
+    for path in run.rglob("*.part"):
         path.unlink()
 
 

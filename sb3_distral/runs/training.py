@@ -12,13 +12,14 @@ from stable_baselines3.common.callbacks import BaseCallback, ProgressBarCallback
 from typing_extensions import Self
 
 from sb3_distral.algorithms.base import DistralAlgorithm
-from sb3_distral.algorithms.evaluation import TaskEvalCallback
 from sb3_distral.algorithms.table1 import algorithm_arguments
+from sb3_distral.algorithms.task_evaluation import TaskEvalCallback
 from sb3_distral.envs.task_vec_env import TaskVecEnv
 from sb3_distral.errors import UsageError
 from sb3_distral.runs.choice import TaskChoice, check_at_least, check_positive
 from sb3_distral.runs.folder import (
     CHECKPOINTS,
+    EVALUATIONS,
     MODEL,
     OPTIONS,
     LastCheckpoints,
@@ -57,7 +58,8 @@ class Training(TaskChoice):
     :param n_threads: Threads of PyTorch; more than one pays for large networks only
     :param checkpoint_freq: Steps of all tasks between checkpoints; the last two are kept
     :param log_freq: Steps of all tasks between rows of the logs
-    :param eval_freq: Steps of all tasks between evaluations of task policies and π0 in copies of the tasks; 0 for none
+    :param eval_freq: Steps of all tasks between evaluations of task policies and π0 in copies of the tasks, whose
+        results are in the run's folder evaluations and which keep best_model.zip; 0 for none
     :param n_eval_episodes: Episodes of each task in an evaluation
     :param output: Folder of the run; by default runs/TASKS-ALGORITHM-seedSEED
     """
@@ -245,5 +247,13 @@ class Training(TaskChoice):
         callbacks: list[BaseCallback] = [bar, LastCheckpoints(save_freq, str(self.folder / CHECKPOINTS))]
         if self.eval_freq > 0:
             eval_env = end.enter_context(closing(self.make_eval_env(self.n_eval_episodes)))
-            callbacks.append(TaskEvalCallback(eval_env, self.n_eval_episodes, max(1, self.eval_freq // n_envs)))
+            eval_freq = max(1, self.eval_freq // n_envs)
+            evaluation = TaskEvalCallback(
+                eval_env,
+                self.n_eval_episodes,
+                eval_freq,
+                log_path=self.folder / EVALUATIONS,
+                best_model_save_path=self.folder,
+            )
+            callbacks.append(evaluation)
         return callbacks

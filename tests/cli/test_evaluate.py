@@ -1,5 +1,8 @@
 import json
 
+import gymnasium as gym
+import numpy as np
+import pytest
 import torch as th
 
 from sb3_distral import DistralA2C
@@ -39,6 +42,40 @@ def test_options_reach_the_evaluation(finished, tmp_path, capsys):
 def test_gymnasium_ids(tmp_path, capsys):
     DistralA2C(["CartPole-v1"]).save(tmp_path / "model")
     assert "CartPole-v1" in evaluate(capsys, tmp_path / "model.zip", *FEW, "--envs", "CartPole-v1")
+
+
+def test_pictures(finished, tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="the extra pictures is not installed")
+    output = evaluate(capsys, finished, *FEW, "--pictures", tmp_path / "new" / "pictures")
+    assert {path.name for path in (tmp_path / "new" / "pictures").iterdir()} == {"returns.png", "episode.gif"}
+    assert f"Film: {tmp_path / 'new' / 'pictures' / 'episode.gif'}" in output
+
+
+class Invisible(gym.Env):
+    """A task that cannot be drawn."""
+
+    observation_space, action_space = gym.spaces.Box(0, 1, (2,)), gym.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(2, np.float32), 1.0, False, False, {}
+
+
+def test_tasks_that_cannot_be_drawn_give_bars_alone(tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="the extra pictures is not installed")
+    gym.register("Invisible-v0", Invisible, max_episode_steps=3)
+    DistralA2C(["Invisible-v0"]).save(tmp_path / "model")
+    arguments = ["--envs", "Invisible-v0", "--pictures", tmp_path / "pictures"]
+    output = evaluate(capsys, tmp_path / "model.zip", *FEW, *arguments)
+    assert "There is no film: not all of the tasks have the render mode 'rgb_array'" in output
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["returns.png"]
+
+
+def test_pictures_without_matplotlib_are_refused_before_the_evaluation(tmp_path, refused, monkeypatch):
+    monkeypatch.setattr("sb3_distral.cli.evaluate.find_spec", lambda name: None)
+    assert "pip install 'sb3-distral[pictures]'" in refused("evaluate", tmp_path / "missing", "--pictures", tmp_path)
 
 
 def test_missing_and_wrong_files_are_refused(finished, tmp_path, refused):

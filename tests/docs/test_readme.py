@@ -42,9 +42,11 @@ def test_python_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_every_logged_key_is_explained_and_exists() -> None:
     env = tasks.make("grid-mazes", seed=0, n_tasks=2)
-    evaluation = TaskEvalCallback(tasks.make("grid-mazes", seed=1, n_tasks=2), n_eval_episodes=1, eval_freq=200)
-    a2c = DistralA2C(env, seed=0, value_l2_coef=0.005, beta="auto", normalize_returns=True, n_distilled=2)
+    mazes, unseen = (tasks.make("grid-mazes", seed=1, maze_seed=maze_seed, n_tasks=2) for maze_seed in range(2))
+    evaluation = TaskEvalCallback(mazes, n_eval_episodes=1, eval_freq=200, held_out=unseen)
+    a2c = DistralA2C(env, seed=0, value_l2_coef=0.005, beta="auto", normalize_returns=True)
     logged = keys_of(a2c, callback=evaluation, log_interval=10)
+    logged |= keys_of(DistralA2C(env, seed=0, n_distilled=2), log_interval=10)
     pendulums = tasks.make("pendulums", seed=0, n_tasks=2)
     for environment in (env, pendulums):
         logged |= keys_of(DistralPPO(environment, seed=0, n_steps=100, batch_size=100, n_epochs=1), log_interval=1)

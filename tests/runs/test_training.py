@@ -16,7 +16,7 @@ from stable_baselines3.common.save_util import load_from_zip_file
 from sb3_distral import DistralA2C, DistralPPO, RecurrentDistralA2C, RecurrentDistralPPO
 from sb3_distral.errors import UsageError
 from sb3_distral.policies.recurrent import RecurrentDistralPolicy
-from sb3_distral.runs import Training, evaluate, load_model
+from sb3_distral.runs import TASK_POLICY, Training, evaluate, load_model
 
 from .tiny import TINY, tiny
 
@@ -105,15 +105,32 @@ def evaluations(path):
     return [{key: own for key, own in row.items() if "eval/" in key} for row in rows(path) if row["eval/mean_reward"]]
 
 
+def evaluation_files(run):
+    """Arrays by name of the file, then by key."""
+    files = {}
+    for path in (run / "evaluations").rglob("*.npz"):
+        with np.load(path) as arrays:
+            files[str(path.relative_to(run / "evaluations"))] = {name: arrays[name].tolist() for name in arrays}
+    return files
+
+
 def test_evaluations_leave_the_training_as_it_is_and_go_on_as_if_never_stopped(finished, tmp_path):
     tiny(tmp_path / "run", eval_freq=1000, n_eval_episodes=8).train()
     assert_same_training(finished, tmp_path / "run")
     logged = evaluations(tmp_path / "run" / "progress.csv")
     assert len(logged) == 2 and logged[0] != logged[1]
     assert {"eval/maze-1/mean_reward", "eval/maze-1/distilled_mean_reward", "eval/mean_reward"} <= logged[0].keys()
+    files, best = evaluation_files(tmp_path / "run"), (tmp_path / "run" / "best_model.json").read_text()
+    assert files["evaluations.npz"]["timesteps"] == [1000, 2000]
+    assert {f"{folder}maze-1/evaluations.npz" for folder in ("", "distilled/")} <= files.keys() and len(files) == 6
+    means = [np.mean(row) for row in files["evaluations.npz"]["results"]]
+    assert json.loads(best)["mean_reward"] == pytest.approx(max(means))
+    assert DistralA2C.load(tmp_path / "run" / "best_model").num_timesteps == 1000 * (1 + int(np.argmax(means)))
+    assert TASK_POLICY in evaluate(tmp_path / "run" / "best_model.zip", n_episodes=2).returns
     (tmp_path / "run" / "model.zip").unlink()
     go_on(tmp_path / "run")
     assert_same_training(finished, tmp_path / "run")
+    assert evaluation_files(tmp_path / "run") == files and (tmp_path / "run" / "best_model.json").read_text() == best
     assert evaluations(tmp_path / "run" / "progress_1_from_1600.csv") == logged[1:]
 
 
