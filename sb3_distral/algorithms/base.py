@@ -94,7 +94,7 @@ class DistralAlgorithm(ChangingAlgorithm):
         Dict observations a list of keys. The rest is 0 for it
     :param rehearsal_coef: Weight, in units of reward per nat as c_KL is, of π0's divergence from what it was before
         tasks were added or removed, or from ``distilled_policy``, on the states of the roll-outs: it keeps what earlier
-        tasks have put there
+        tasks have put there. Not with several distilled policies
     :param policy_kwargs: Arguments of every column, as for the host
     :param host_arguments: All other arguments of the host. ``ent_coef`` is A3C's entropy bonus in the loss and excludes
         an entropy cost in the reward (α < 1 with finite β); ``max_grad_norm`` clips each column;

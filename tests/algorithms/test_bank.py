@@ -145,7 +145,7 @@ def test_responsibilities_are_set_between_roll_outs_by_what_the_roll_out_held():
 
 @pytest.mark.parametrize("algorithm", [DistralA2C, DistralPPO])
 @pytest.mark.parametrize("architecture", ["one_column", "two_columns"])
-def test_a_saved_training_goes_on_bit_for_bit(algorithm, architecture, tmp_path):
+def test_a_load_brings_back_all_that_was_saved(algorithm, architecture, tmp_path):
     model = banked(algorithm, architecture=architecture, n_steps=8)
     model.learn(96)
     model.save(tmp_path / "model")
@@ -222,9 +222,19 @@ def test_each_task_is_evaluated_with_its_best_component():
     np.testing.assert_array_equal(actions, np.where(best == 0, both[0], both[1]))
     assert not np.array_equal(*both)
     assert set(evaluate_tasks(predictor, model.get_env(), 1)) == set(model.task_names)
-    TaskEvalCallback(table_tasks(3), n_eval_episodes=1, eval_freq=6)
     with refuses("without their responsibilities"):
         DistilledPredictor(model.distilled_policies)
+
+
+def test_evaluations_while_training_act_with_the_best_components_and_not_on_held_out_tasks():
+    model = banked()
+    callback = TaskEvalCallback(table_tasks(3), n_eval_episodes=1, eval_freq=model.n_steps)
+    model.learn(model.n_steps * 3, callback)
+    assert set(callback.results[0]["distilled"]) == set(model.task_names)
+    assert callback._policies()["distilled"].best.tolist() == model.responsibilities.argmax(axis=1).tolist()
+    held_out = TaskEvalCallback(table_tasks(3), n_eval_episodes=1, eval_freq=10_000, held_out=table_tasks(1))
+    with refuses("2 distilled policies", "model.distilled_policies"):
+        model.learn(model.n_steps * 3, held_out)
 
 
 def test_a_copy_of_a_component_is_the_start_of_new_tasks():

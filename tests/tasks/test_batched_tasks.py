@@ -168,6 +168,25 @@ def test_state_survives_pickle_bit_for_bit(suite: str) -> None:
         np.testing.assert_array_equal(restored.reset(), expected_reset)
 
 
+@pytest.mark.parametrize("suite", SUITES)
+def test_selected_sub_envs_go_on_as_if_nothing_had_happened(suite: str) -> None:
+    rows, arguments = np.array([0, 3, 4]), OTHER_SUITE_SEED[suite]
+    whole, other = (batched(suite, [0, 1, 2, 3, 1], **arguments) for _ in range(2))
+    for env in (whole, other):
+        env.seed(5)
+        env.reset()
+    actions = list(random_actions(whole, 240))
+    for each in actions[:30]:
+        whole.step(each)
+        other.step(each)
+    selected = other.select(rows)
+    for each in actions[30:]:
+        observations, rewards, dones, _ = whole.step(each)
+        own = selected.step(each[rows])
+        for value, own_value in zip((observations, rewards, dones), own, strict=False):
+            np.testing.assert_array_equal(value[rows], own_value)
+
+
 def test_state_is_a_copy() -> None:
     env = batched("grid-mazes", [0, 1])
     env.reset()
