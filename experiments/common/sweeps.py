@@ -147,19 +147,15 @@ def difference(measure: str, value: float, first: str, second: str) -> Contrast:
     return Contrast(f"{measure} at {value:g}: {first} − {second}", measure, weights)
 
 
-def growth(measure: str, values: tuple[float, float], algorithm: str, less: str | None = None) -> Contrast:
+def growth(measure: str, values: tuple[float, float], algorithm: str) -> Contrast:
     """
     Say by how much a number grows along the axis.
 
     :param measure: What is measured
     :param values: From where to where
     :param algorithm: An algorithm
-    :param less: The number is how far it is ahead of this one; ``None``: its own
     :return: The number at the second value − the number at the first
     """
     start, end = values
     weights = {Place(end, algorithm): 1.0, Place(start, algorithm): -1.0}
-    if less is not None:
-        weights |= {Place(end, less): -1.0, Place(start, less): 1.0}
-    what = algorithm if less is None else f"({algorithm} − {less})"
-    return Contrast(f"{measure}: {what} at {end:g} − at {start:g}", measure, weights)
+    return Contrast(f"{measure}: {algorithm} at {end:g} − at {start:g}", measure, weights)

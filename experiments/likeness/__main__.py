@@ -18,7 +18,7 @@ from sb3_distral.runs.choice import check_at_least
 @dataclass(kw_only=True)
 class Likeness(StudyOptions):
     """
-    Train five algorithms on tasks that are more and more alike, from opposite wishes to one task.
+    Train six algorithms on tasks that are more and more alike, from opposite wishes to one task.
 
     Started again with the same folder it goes on where it stopped; seeds and values of the dial may be added.
 

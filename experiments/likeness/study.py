@@ -13,7 +13,7 @@ from experiments.common.store import read_done
 from experiments.common.sweeps import Place, Sweep, gathered
 
 #: Separate learning, one network for all, one column, two columns without KL and with it.
-ALGORITHMS = ("A3C", "A3C_multitask", "KL+ent_1col", "A3C_2col", "KL+ent_2col")
+ALGORITHMS = ("A3C", "A3C_multitask", "KL+ent_1col", "A3C_2col", "KL+ent_2col", "KL_2col")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Study(common.Study[Run]):
     algorithms: tuple[str, ...] = ALGORITHMS
 
     kind: ClassVar[str] = "likeness"
-    grows_by: ClassVar[tuple[str, ...]] = ("likeness", "seeds")
+    grows_by: ClassVar[tuple[str, ...]] = ("likeness", "algorithms", "seeds")
 
     @override
     def __post_init__(self) -> None:

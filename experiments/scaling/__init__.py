@@ -1,1 +1,1 @@
-"""The number of tasks: from 4 to 256 mazes with the same steps in all."""
+"""The number of tasks: more and more mazes with the same steps in all."""

@@ -33,7 +33,7 @@ class Scaling(StudyOptions):
     program: ClassVar[str] = "experiments.scaling"
 
     output: Annotated[Path, tyro.conf.arg(metavar="DIR")]
-    n_tasks: tuple[int, ...] = (4, 16, 64, 256)
+    n_tasks: tuple[int, ...] = (4, 16, 64)
     n_seeds: int = 5
     timesteps: int = 614_400
     n_envs: int = 256

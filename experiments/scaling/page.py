@@ -10,7 +10,7 @@ from experiments.common.claims import Claim
 from experiments.common.curves import LAST_BINS, N_BINS
 from experiments.common.pages import claims_table, write_figure, write_page
 from experiments.common.sweep_pages import HOW_JUDGED, draw_panel, numbers_table
-from experiments.common.sweeps import AREA, FINAL, Sweep, difference, growth
+from experiments.common.sweeps import AREA, FINAL, Contrast, Sweep, difference, growth
 from experiments.scaling.optimum import best_mean_return
 from experiments.scaling.study import Study, read_results
 from experiments.scaling.training import N_UNSEEN, RATE
@@ -24,7 +24,8 @@ PANELS = {
     DISTILLED: ("π0 in the mazes of the training", ("A3C",)),
     UNSEEN: ("π0 in mazes never seen", ("A3C",)),
 }
-DISTRAL, RIVAL = "KL+ent_2col", "A3C_2col"
+#: Distral with two columns, and two columns without KL.
+DISTRAL, RIVAL = ("KL+ent_2col", "KL_2col"), "A3C_2col"
 
 
 def draw_study(folder: Path, output: Path) -> str:
@@ -61,7 +62,7 @@ def draw_figure(study: Study, results: Sweep) -> Figure:
             axis.plot(list(places.values()), best, color="#999999", linestyle=":", label="best possible", zorder=0)
             handles: Any = axis.get_legend_handles_labels()
     n_seeds = len(results.seeds)
-    figure.suptitle(f"{study.timesteps} steps of all mazes together (mean of {n_seeds} seeds, 95 % interval)")
+    figure.suptitle(f"{study.timesteps} steps of all mazes together (mean over seeds, 95 % interval; seeds: {n_seeds})")
     figure.legend(*handles, loc="outside lower center", ncols=4, frameon=False, handlelength=3)
     return figure
 
@@ -89,33 +90,37 @@ def claims(values: tuple[float, ...]) -> tuple[Claim[Sweep], ...]:
     :return: The claims
     """
     many, ends = values[len(values) // 2 :], (values[0], values[-1])
-    ahead = f"with many mazes {DISTRAL} ends higher than"
+    ahead = "with many mazes two-column Distral ends higher than"
     one_column = (
-        *(difference(FINAL, n_tasks, DISTRAL, "KL+ent_1col") for n_tasks in many),
+        *(difference(FINAL, n_tasks, "KL+ent_2col", "KL+ent_1col") for n_tasks in many),
         *(difference(FINAL, n_tasks, "KL_2col", "KL_1col") for n_tasks in many),
     )
     return (
-        Claim(f"{ahead} one network for all", tuple(difference(FINAL, n, DISTRAL, "A3C_multitask") for n in many)),
-        Claim(f"{ahead} separate learning", tuple(difference(FINAL, n, DISTRAL, "A3C") for n in many)),
-        Claim(f"{ahead} two columns without KL", tuple(difference(FINAL, n, DISTRAL, RIVAL) for n in many)),
+        Claim(f"{ahead} one network for all", _at(many, FINAL, "A3C_multitask")),
+        Claim(f"{ahead} separate learning", _at(many, FINAL, "A3C")),
+        Claim(f"{ahead} two columns without KL", _at(many, FINAL, RIVAL)),
         Claim("with many mazes two columns end higher than one", one_column),
         Claim(
-            "the lead over separate learning and over one network for all grows with the number of mazes",
-            (growth(FINAL, ends, DISTRAL, "A3C"), growth(FINAL, ends, DISTRAL, "A3C_multitask")),
+            "with many mazes KL alone ends higher than KL+ent (two columns)",
+            tuple(difference(FINAL, n_tasks, "KL_2col", "KL+ent_2col") for n_tasks in many),
         ),
         Claim(
-            "the more mazes π0 was distilled from, the more it finds in mazes never seen",
-            (growth(UNSEEN, ends, DISTRAL),),
+            "the more mazes π0 was distilled from (two columns), the more it finds in mazes never seen",
+            tuple(growth(UNSEEN, ends, name) for name in DISTRAL),
         ),
         Claim(
-            "in mazes never seen π0 finds more than the one network for all",
-            tuple(difference(UNSEEN, n, DISTRAL, "A3C_multitask") for n in values),
+            "in mazes never seen π0 of two columns finds more than the one network for all",
+            _at(values, UNSEEN, "A3C_multitask"),
         ),
         Claim(
-            "in mazes never seen π0 finds more than the h of two columns without KL",
-            tuple(difference(UNSEEN, n, DISTRAL, RIVAL) for n in values),
+            "in mazes never seen π0 of two columns finds more than the h of two columns without KL",
+            _at(values, UNSEEN, RIVAL),
         ),
     )
+
+
+def _at(values: tuple[float, ...], measure: str, other: str) -> tuple[Contrast, ...]:
+    return tuple(difference(measure, value, name, other) for name in DISTRAL for value in values)
 
 
 def claims_lines(study: Study, results: Sweep) -> list[str]:

@@ -66,7 +66,7 @@ class Study(common.Study[Run]):
         if uneven:
             raise UsageError(
                 f"--n-tasks holds {uneven}, expected divisors of {self.n_envs}, so that all mazes have as many "
-                f"sub-environments. Pass for example --n-tasks 4 16 64 256 and --n-envs 256."
+                f"sub-environments. Pass for example --n-tasks 4 16 64 and --n-envs 256."
             )
         check_bins(self.timesteps, self.n_envs)
 

@@ -17,11 +17,17 @@ from experiments.costs.study import read_results as read_costs
 from experiments.figure4.page import write_claims
 from experiments.figure4.results import read_results
 from experiments.figure4.study import Study as Figure4
+from experiments.likeness import page as likeness_page
+from experiments.likeness.study import Study as Likeness
+from experiments.likeness.study import read_results as read_likeness
 from experiments.mazes.study import Study as Mazes
 from experiments.scales import page as scales_page
 from experiments.scales.study import Study as Scales
 from experiments.scales.study import read_results as read_scales
+from experiments.scaling import page as scaling_page
 from experiments.scaling.optimum import best_mean_return
+from experiments.scaling.study import Study as Scaling
+from experiments.scaling.study import read_results as read_scaling
 from experiments.transfer import page as transfer_page
 from experiments.transfer.study import Study as Transfer
 from experiments.transfer.study import read_results as read_transfer
@@ -42,8 +48,10 @@ STUDIES: dict[str, tuple[Any, int]] = {
     "figure4/grid-tag": (Figure4, 252),
     "mazes": (Mazes, 5),
     "transfer": (Transfer, 72),
+    "scaling": (Scaling, 21),
+    "likeness": (Likeness, 30),
     "costs": (Costs, 4),
-    "scales": (Scales, 8),
+    "scales": (Scales, 64),
     "continual": (Continual, 10),
 }
 
@@ -73,11 +81,36 @@ def test_claims_about_transfer_are_those_of_the_results() -> None:
     assert "\n".join(transfer_page.claims_lines(read_transfer(RESULTS / "transfer"))) + "\n" == page
 
 
-def test_numbers_about_transfer_are_those_of_the_claims() -> None:
-    prose = (DOCS / "transfer.md").read_text(encoding="utf-8").split("## What came out")[1].split("## Why")[0]
-    claims = (RESULTS / "transfer" / transfer_page.PAGE).read_text(encoding="utf-8")
-    numbers = re.findall(r"\d+\.\d+", prose)
-    assert numbers and [number for number in numbers if not re.search(rf"\b{re.escape(number)}\b", claims)] == []
+def test_claims_about_the_number_of_tasks_are_those_of_the_results() -> None:
+    page = (RESULTS / "scaling" / scaling_page.PAGE).read_text(encoding="utf-8")
+    assert "\n".join(scaling_page.claims_lines(*read_scaling(RESULTS / "scaling"))) + "\n" == page
+
+
+def test_claims_about_likeness_are_those_of_the_results() -> None:
+    page = (RESULTS / "likeness" / likeness_page.PAGE).read_text(encoding="utf-8")
+    assert "\n".join(likeness_page.claims_lines(*read_likeness(RESULTS / "likeness"))) + "\n" == page
+
+
+@pytest.mark.parametrize(
+    ("page", "of"),
+    [
+        ("transfer", ["transfer"]),
+        ("scaling", ["scaling"]),
+        ("likeness", ["likeness"]),
+        ("when", ["transfer", "scaling", "likeness", "scales", "figure4/grid-mazes"]),
+    ],
+)
+def test_numbers_about_what_came_out_are_those_of_the_claims(page: str, of: list[str]) -> None:
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    prose = text if page == "when" else text.split("## What came out")[1].split("\n## ")[0]
+    claims = " ".join((RESULTS / name / "claims.md").read_text(encoding="utf-8") for name in of)
+    numbers = re.findall(r"[-−]?\d+\.\d+", prose)
+    assert numbers and [number for number in numbers if not found_in(number.replace("−", "-"), claims)] == []
+
+
+def found_in(number: str, text: str) -> bool:
+    """Whether the whole number is there, and not as a part of another."""
+    return re.search(rf"(?<![\d.-]){re.escape(number)}(?!\d)", text) is not None
 
 
 def test_claims_about_costs_and_scales_are_those_of_the_results() -> None:

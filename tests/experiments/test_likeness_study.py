@@ -38,9 +38,9 @@ def test_a_random_policy_for_all_tasks_gets_the_computed_nothing() -> None:
 def test_the_command_runs_grows_and_draws(tmp_path: Path, capsys: Any) -> None:
     options = ["--timesteps", "1536", "--n-jobs", "1", "--output", str(tmp_path)]
     main(Likeness, draw_study, ["run", "--likeness", "0", "--n-seeds", "1", *options])
-    assert "5 of 5 runs" in capsys.readouterr().out
+    assert "6 of 6 runs" in capsys.readouterr().out
     main(Likeness, draw_study, ["run", "--likeness", "0", "1", "--n-seeds", "1", *options])
-    assert "10 of 10 runs" in capsys.readouterr().out
+    assert "12 of 12 runs" in capsys.readouterr().out
     assert {"study.json", "runs", "claims.md", "likeness.png"} == {own.name for own in tmp_path.iterdir()}
     results = Store(tmp_path).outcomes(Study((0.0, 1.0), (0,), 1536)).results
     assert {len(own["curve"]) for own in results.values()} == {N_BINS}

@@ -15,7 +15,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 import sb3_distral.tasks
-from sb3_distral import DistralA2C, TaskEvalCallback, make_task_vec_env
+from sb3_distral import DistralA2C, TaskEvalCallback, evaluate_tasks, make_task_vec_env
 
 from .toys import DICT_SPACE, TASKS, Recorder, Toy, logged
 
@@ -60,6 +60,25 @@ def test_evaluate_policy_on_tasks_uses_each_tasks_policy(decided):
     assert sorted(evaluate_policy(decided, decided.get_env(), 4, return_episode_rewards=True)[0]) == [0, 0, 1, 1]
     for task in range(2):
         assert evaluate_policy(decided.task_policy(task), Monitor(Chooser()), 3)[0] == task
+
+
+class Lives(gym.Wrapper):
+    """A life is lost in every second step, and the episode below goes on."""
+
+    observation, goes_on, steps = None, False, 0
+
+    def reset(self, **arguments):
+        return (self.observation, {}) if self.goes_on else self.env.reset(**arguments)
+
+    def step(self, action):
+        self.observation, reward, terminated, truncated, info = self.env.step(action)
+        self.goes_on, self.steps = not terminated, self.steps + 1
+        return self.observation, reward, terminated or self.steps % 2 == 0, truncated, info
+
+
+def test_a_lost_life_is_no_end_of_an_episode():
+    env = make_task_vec_env({"lives": lambda: Lives(Monitor(Toy(reward=1.0, length=6)))})
+    assert evaluate_tasks(DistralA2C(env), env, 2) == {"lives": [6.0, 6.0]}
 
 
 def test_task_eval_callback_keeps_the_returns_of_each_task_and_of_the_distilled_policy(decided):
