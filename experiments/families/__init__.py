@@ -1,1 +1,1 @@
-"""Several distilled policies, where tasks come in two families with opposite habits and where they do not."""
+"""Several distilled policies, where tasks come in two families that do opposite things and where they do not."""

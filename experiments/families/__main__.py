@@ -18,13 +18,13 @@ from sb3_distral.runs.choice import check_at_least
 @dataclass(kw_only=True)
 class Families(StudyOptions):
     """
-    Learn tasks of two families with opposite moves, and of one, with one distilled policy and with two.
+    Learn tasks of two families that want opposite switches, and of one, with one distilled policy and with two.
 
     Started again with the same folder it goes on where it stopped; seeds may be added.
 
     :param output: Folder of the results
     :param n_seeds: Seeds of each way
-    :param timesteps: Steps of each run, all mazes together
+    :param timesteps: Steps of each run, all tasks together
     :param n_jobs: Runs at the same time, each on one core
     """
 

@@ -11,7 +11,8 @@ from experiments.common.bootstrap import Estimate
 from experiments.common.claims import Claim, interval_text, number_text
 from experiments.common.curves import LAST_BINS, N_BINS
 from experiments.common.pages import claims_table, table, write_figure, write_page
-from experiments.families.study import ARMS, ONE, TWO, Array, Results, read_results
+from experiments.families.study import ARMS, SUITE, Array, Results, read_results
+from experiments.families.training import RATE
 from experiments.transfer.measures import (
     AREA,
     FINAL,
@@ -25,8 +26,8 @@ from experiments.transfer.measures import (
 
 PAGE, FIGURE = "claims.md", "families.png"
 #: Colours of Okabe and Ito by label.
-COLOURS = {"one π0": "#888888", "two π0": "#D55E00", "two π0, families told": "#0072B2"}
-TITLES = {TWO: "two families", ONE: "one family"}
+COLOURS = {"one π0": "#888888", "two π0": "#D55E00", "two π0, families told": "#0072B2", "two columns, no KL": "#009E73"}
+TITLES = {2: "two families", 1: "one family"}
 
 
 @dataclass(frozen=True)
@@ -121,12 +122,12 @@ def draw_figure(results: Results) -> Figure:
     """
     figure = Figure(figsize=(13, 3.8), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
-    for axis, suite in ((left, TWO), (middle, ONE)):
+    for axis, (n_families, title) in zip((left, middle), TITLES.items(), strict=True):
         for arm, own in ARMS.items():
-            if own.suite == suite:
+            if own.n_families == n_families:
                 _draw(axis, results, results.curves[arm], own.label)
         axis.set(
-            title=f"{suite}, {results.study.n_tasks} tasks: {TITLES[suite]}",
+            title=f"{results.study.n_tasks} tasks of {title}",
             ylabel="return of an episode, mean of tasks",
         )
         axis.legend(frameon=False)
@@ -158,8 +159,9 @@ def claims_lines(results: Results) -> list[str]:
     return [
         "# Families of tasks: what was claimed and what came out",
         "",
-        f"**{results.progress}**: KL+ent_2col on {study.n_tasks} tasks, {study.timesteps} steps in all. Seeds of which "
-        f"every run is there: {results.n_seeds}.",
+        f"**{results.progress}**: `{SUITE}`, {study.n_tasks} tasks with {study.n_envs_per_task} sub-environments each, "
+        f"{study.timesteps} steps in all, learning rate {RATE:g} falling to a sixth, 1/β = 0.01. Seeds of which every run "
+        f"is there: {results.n_seeds}; each has another maze.",
         "",
         f"Intervals (95 %) are bootstrapped over seeds, the same ones for all ways ({N_RESAMPLES} times), widened for "
         "their small number; a claim is judged as in [the study of transfer](../transfer/claims.md).",
@@ -182,6 +184,6 @@ def _arms(results: Results) -> list[str]:
             for own in BOTH
         ]
         rows.append(
-            [name, arm.label, f"`{arm.suite}`", *(f"{number_text(n.value)} {interval_text(n)}" for n in numbers)]
+            [name, arm.label, TITLES[arm.n_families], *(f"{number_text(n.value)} {interval_text(n)}" for n in numbers)]
         )
-    return table(["name", "way", "suite", *(own.name for own in BOTH)], rows, right=(3, 4))
+    return table(["name", "way", "tasks", *(own.name for own in BOTH)], rows, right=(3, 4))

@@ -19,29 +19,30 @@ Array = npt.NDArray[np.float64]
 
 class Arm(NamedTuple):
     """
-    A way to learn the tasks of a suite.
+    A way to learn the tasks of one family or of two.
 
     :param label: Its name in figure and tables
-    :param suite: The suite
+    :param n_families: Number of families
     :param algorithm: Name of Table 1
     :param n_distilled: Number of distilled policies
     :param is_told: Whether responsibilities are set by the families, which are told to this one alone
     """
 
     label: str
-    suite: str
+    n_families: int
     algorithm: str
     n_distilled: int = 1
     is_told: bool = False
 
 
-TWO, ONE, ALGORITHM = "grid-families", "grid-mazes", "KL+ent_2col"
+SUITE, ALGORITHM = "grid-families", "KL+ent_2col"
 ARMS = {
-    "one": Arm("one π0", TWO, ALGORITHM),
-    "two": Arm("two π0", TWO, ALGORITHM, 2),
-    "told": Arm("two π0, families told", TWO, ALGORITHM, 2, True),
-    "one family, one": Arm("one π0", ONE, ALGORITHM),
-    "one family, two": Arm("two π0", ONE, ALGORITHM, 2),
+    "one": Arm("one π0", 2, ALGORITHM),
+    "two": Arm("two π0", 2, ALGORITHM, 2),
+    "told": Arm("two π0, families told", 2, ALGORITHM, 2, True),
+    "shared h": Arm("two columns, no KL", 2, "A3C_2col"),
+    "one family, one": Arm("one π0", 1, ALGORITHM),
+    "one family, two": Arm("two π0", 1, ALGORITHM, 2),
 }
 
 

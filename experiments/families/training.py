@@ -9,10 +9,10 @@ from stable_baselines3.common.utils import LinearSchedule
 from typing_extensions import override
 
 from experiments.common.curves import EPISODE, N_BINS, RewardRecorder, bin_of
-from experiments.families.study import ARMS, Run
+from experiments.families.study import ARMS, SUITE, Run
 from experiments.transfer.training import SEED_DISTANCE
 from sb3_distral import ALGORITHMS, DistillationCallback, DistralA2C, tasks
-from sb3_distral.tasks.grids.families import is_reversed
+from sb3_distral.tasks.grids.families import family_of
 
 #: Family of each task, 0 or 1
 Families = npt.NDArray[np.int64]
@@ -71,9 +71,9 @@ def do_run(run: Run) -> dict[str, Any]:
     """
     th.set_num_threads(1)
     arm = ARMS[run.arm]
-    families = np.array([is_reversed(task) for task in range(run.n_tasks)]).astype(np.int64)
+    families = np.array([family_of(task, arm.n_families, run.seed) for task in range(run.n_tasks)], dtype=np.int64)
     model = DistralA2C(
-        tasks.make(arm.suite, run.n_envs_per_task, n_tasks=run.n_tasks),
+        tasks.make(SUITE, run.n_envs_per_task, n_tasks=run.n_tasks, n_families=arm.n_families, maze_seed=run.seed),
         learning_rate=LinearSchedule(RATE, RATE / 6, 1.0),
         seed=SEED_DISTANCE * run.seed,
         device="cpu",
@@ -82,7 +82,7 @@ def do_run(run: Run) -> dict[str, Any]:
     )
     recorder = FamilyRecorder(run.timesteps, families)
     model.learn(run.timesteps, callback=[recorder, *([ToldFamilies(families)] if arm.is_told else [])])
-    assert tasks.SUITES[arm.suite].max_episode_steps == EPISODE
+    assert tasks.SUITES[SUITE].max_episode_steps == EPISODE
     return {
         "curve": recorder.curves().mean(axis=0).round(3).tolist(),
         "agreement": recorder.agreement.round(3).tolist(),

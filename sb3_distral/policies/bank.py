@@ -13,7 +13,7 @@ from sb3_distral.networks.columns import TaskColumns
 from sb3_distral.policies.evaluation import Prior
 
 #: N of :mod:`sb3_distral.method.mixture`: for how many steps of a task its responsibilities count once.
-STEPS_PER_ASSIGNMENT = 50.0
+STEPS_PER_ASSIGNMENT = 10.0
 #: Steps of a task over which its log-likelihoods are averaged.
 WINDOW = 300.0
 

@@ -16,15 +16,15 @@ LEARNERS = {DistralA2C: {}, DistralPPO: {"batch_size": 16, "n_epochs": 2}}
 KNOWN = ("log_likelihoods", "responsibilities", "sums", "n_steps")
 
 
-def family_mazes(*numbers):
-    suite = tasks.make("grid-families", 2, n_tasks=6, size=7)
-    return select_tasks(suite, [f"family-maze-{number}" for number in numbers])
+def families(*numbers):
+    suite = tasks.make("grid-families", 2, n_tasks=6)
+    return select_tasks(suite, [f"family-{number}" for number in numbers])
 
 
 def trained(algorithm=DistralA2C, numbers=(0, 1, 2, 3), n_rollouts=9, **arguments):
     """A model whose responsibilities and components have been learned."""
     arguments = {"beta": 10.0, "policy_kwargs": {"net_arch": [6]}, **LEARNERS[algorithm], **arguments}
-    model = algorithm(family_mazes(*numbers), n_distilled=K, n_steps=N_STEPS, seed=0, device="cpu", **arguments)
+    model = algorithm(families(*numbers), n_distilled=K, n_steps=N_STEPS, seed=0, device="cpu", **arguments)
     randomize(model.policy, 0.3)
     return go_on(model, n_rollouts)
 
@@ -49,7 +49,7 @@ def test_responsibilities_follow_their_tasks_and_new_tasks_begin_between_all(alg
     before, components, state = known(model), copied_parameters(model.policy.bank), state_of_components(model)
     assert not np.allclose(model.responsibilities, 1 / K, atol=1e-2)
     assert before["n_steps"].all() and before["sums"].all()
-    model.remove_tasks(["family-maze-1"]).add_tasks(family_mazes(4, 5))
+    model.remove_tasks(["family-1"]).add_tasks(families(4, 5))
     after = known(model)
     for name in KNOWN:
         assert th.equal(after[name][:3], before[name][[0, 2, 3]])
@@ -64,7 +64,7 @@ def test_responsibilities_follow_their_tasks_and_new_tasks_begin_between_all(alg
 
 
 def test_new_tasks_begin_as_the_pool_of_all():
-    model = trained(distilled_weight=1.0).add_tasks(family_mazes(4))
+    model = trained(distilled_weight=1.0).add_tasks(families(4))
     rows = {key: value[-2:] for key, value in model.env.venv.reset().items()}
     with th.no_grad():
         evaluation = model.policy.evaluate(model.policy.obs_to_tensor(rows)[0])
@@ -74,19 +74,19 @@ def test_new_tasks_begin_as_the_pool_of_all():
 
 
 def test_one_column_loses_tasks_and_says_why_it_gets_none():
-    model = trained(architecture="one_column").remove_tasks(["family-maze-0"])
+    model = trained(architecture="one_column").remove_tasks(["family-0"])
     before = {**known(model), **training_state(model)}
     with refuses("architecture='one_column'", "n_distilled=2", "two_columns", "model.distilled_policies[0]"):
-        model.add_tasks(family_mazes(4))
+        model.add_tasks(families(4))
     assert_equal({**known(model), **training_state(model)}, before)
     go_on(model)
 
 
 def test_the_last_task_that_pays_for_its_divergence_stays():
-    model = trained(alpha={"family-maze-0": 0.5, **{f"family-maze-{number}": 0.0 for number in (1, 2, 3)}})
+    model = trained(alpha={"family-0": 0.5, **{f"family-{number}": 0.0 for number in (1, 2, 3)}})
     before = training_state(model)
     with refuses("no task pays", "alpha > 0"):
-        model.remove_tasks(["family-maze-0"])
+        model.remove_tasks(["family-0"])
     assert_equal(training_state(model), before)
     go_on(model)
 
@@ -99,7 +99,7 @@ def test_rehearsal_is_refused():
     model.rehearsal_coef = 0.1
     before = training_state(model)
     with refuses(*words):
-        model.remove_tasks(["family-maze-0"])
+        model.remove_tasks(["family-0"])
     assert_equal(training_state(model), before)
 
 
@@ -117,15 +117,15 @@ def test_a_training_goes_on_bit_for_bit_after_a_save(algorithm, arguments, tmp_p
     model.save(tmp_path / "model")
     saved = model.responsibilities
     go_on(model, 9)
-    loaded = go_on(algorithm.load(tmp_path / "model", env=family_mazes(0, 1, 2, 3)), 9)
+    loaded = go_on(algorithm.load(tmp_path / "model", env=families(0, 1, 2, 3)), 9)
     assert_equal(training_state(loaded), training_state(model))
     assert not np.allclose(saved, model.responsibilities, atol=1e-3)
 
 
 def test_so_it_does_right_after_tasks_have_changed(tmp_path):
-    model = trained().remove_tasks(["family-maze-1"]).add_tasks(family_mazes(5))
+    model = trained().remove_tasks(["family-1"]).add_tasks(families(5))
     model.save(tmp_path / "model")
-    env = join_tasks(family_mazes(0, 2, 3), family_mazes(5))
+    env = join_tasks(families(0, 2, 3), families(5))
     loaded = DistralA2C.load(tmp_path / "model", env=env)
     for each in (model, loaded):
         th.manual_seed(0)

@@ -21,7 +21,7 @@ FAMILIES = np.array([1, 0, 0, 1])
 
 
 def test_told_families_stay_as_they_were_told() -> None:
-    model = DistralA2C(tasks.make("grid-families", n_tasks=4, size=5), n_distilled=2, device="cpu")
+    model = DistralA2C(tasks.make("grid-families", n_tasks=4), n_distilled=2, device="cpu")
     model.learn(200, callback=ToldFamilies(FAMILIES))
     np.testing.assert_array_equal(model.responsibilities, np.eye(2)[FAMILIES])
 

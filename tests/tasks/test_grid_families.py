@@ -1,86 +1,83 @@
-"""The suite ``grid-families``: goals in few mazes, in half of whose tasks every move goes the opposite way."""
+"""The suite ``grid-families``: one maze with switches, of which two families of tasks want opposite ones."""
 
 import numpy as np
 import pytest
 
+from experiments.likeness.optimum import best_return
 from sb3_distral import tasks
 from sb3_distral.errors import UsageError
-from sb3_distral.tasks.grids.cells import MOVES
-from sb3_distral.tasks.grids.families import OPPOSITES, GridFamilies, is_reversed
-from sb3_distral.tasks.grids.mazes import GridMazes
+from sb3_distral.tasks.grids.families import GridFamilies, family_of
+from sb3_distral.tasks.grids.likeness import N_PASSAGES, GridLikeness
 
 N_TASKS = 16
 
 
+def wanted(batch):
+    """Which switch of each pair every task wants, shape (n_tasks, N_PASSAGES)."""
+    return (batch.payoffs[:, batch.maze.passages[:, None], batch.maze.presses] == 1).argmax(axis=2)
+
+
 @pytest.mark.parametrize("maze_seed", [0, 1, 5])
-def test_a_reversed_task_is_its_maze_with_opposite_moves(maze_seed):
-    own = list(range(N_TASKS))
-    families = GridFamilies(own, maze_seed=maze_seed, n_mazes=3)
-    reverses = np.array([is_reversed(task, maze_seed) for task in own])
-    actions = np.random.default_rng(0).integers(4, size=(100, N_TASKS))
-    families.reset(np.arange(N_TASKS), range(N_TASKS))
-    for step in actions:
-        before, goal = families.position, families.goal
-        observations, rewards, _ = families.step(step)
-        target = before + MOVES[np.where(reverses, OPPOSITES[step], step)]
-        blocked = families.walls[np.arange(N_TASKS), target[:, 0], target[:, 1]]
-        expected = np.where(blocked[:, None], before, target)
-        reached = (expected == goal).all(axis=1)
-        np.testing.assert_array_equal(rewards, reached)
-        np.testing.assert_array_equal(families.position[~reached], expected[~reached])
-        # The previous action is the one that was chosen.
-        np.testing.assert_array_equal(observations[:, -5:-1].argmax(1), step)
+@pytest.mark.parametrize("likeness", [0.25, 0.75, 1.0])
+def test_a_family_has_its_part_of_the_wishes_in_common_and_the_other_wants_the_opposite(likeness, maze_seed):
+    batch = GridFamilies(range(N_TASKS), likeness=likeness, maze_seed=maze_seed)
+    families = np.array([family_of(task, 2, maze_seed) for task in range(N_TASKS)])
+    n_common = int(likeness * N_PASSAGES)
+    common = wanted(batch)[:, :n_common]
+    np.testing.assert_array_equal(common[families == 0], common[families == 0][:1].repeat(N_TASKS // 2, axis=0))
+    np.testing.assert_array_equal(common[families == 1], 1 - common[families == 0])
 
 
-@pytest.mark.parametrize("n_mazes", [1, 3])
-def test_pairs_of_both_families_share_the_first_mazes_of_grid_mazes(n_mazes):
-    own = list(range(N_TASKS))
-    families, mazes = GridFamilies(own, n_mazes=n_mazes), GridMazes(own)
-    for task in own:
-        np.testing.assert_array_equal(families.walls[task], mazes.walls[task // 2 % n_mazes])
-        assert not families.walls[(task, *families.goal[task])]
-    assert len({tuple(goal) for goal in families.goal}) > N_TASKS // 2
+def test_the_other_wishes_are_those_of_likeness():
+    batch, same = (own(range(N_TASKS), likeness=0.5) for own in (GridFamilies, GridLikeness))
+    np.testing.assert_array_equal(wanted(batch)[:, 4:], wanted(same)[:, 4:])
 
 
-def test_a_suite_without_mazes_is_refused():
-    with pytest.raises(UsageError, match="n_mazes is 0, expected at least 1"):
-        GridFamilies([0], n_mazes=0)
+def test_one_family_is_the_suite_of_likeness():
+    batch, same = GridFamilies(range(6), 1, 0.75, 3), GridLikeness(range(6), 0.75, 3)
+    np.testing.assert_array_equal(batch.payoffs, same.payoffs)
+    assert {family_of(task, 1) for task in range(N_TASKS)} == {0}
 
 
 @pytest.mark.parametrize("maze_seed", range(5))
-def test_half_of_the_tasks_are_reversed_and_their_index_does_not_tell(maze_seed):
-    reverses = [is_reversed(task, maze_seed) for task in range(64)]
-    assert all(sum(reverses[: 2 * pairs]) == pairs for pairs in range(1, 33))
-    evens = sum(reverses[::2])
-    assert 8 < evens < 24
-    assert len({tuple(is_reversed(task, seed) for task in range(64)) for seed in range(5)}) == 5
+def test_half_of_the_tasks_are_of_each_family_and_their_index_does_not_tell(maze_seed):
+    families = [family_of(task, 2, maze_seed) for task in range(64)]
+    assert all(sum(families[: 2 * pairs]) == pairs for pairs in range(1, 33))
+    assert 8 < sum(families[::2]) < 24
+    assert len({tuple(family_of(task, 2, seed) for task in range(64)) for seed in range(5)}) == 5
+
+
+def test_the_best_policy_for_all_tasks_gets_nothing_and_that_of_a_family_all_that_its_tasks_agree_on():
+    batch = GridFamilies(range(N_TASKS), likeness=1.0)
+    families = np.array([family_of(task) for task in range(N_TASKS)])
+    own = best_return(batch, batch.payoffs[0])
+    assert best_return(batch, batch.payoffs.mean(axis=0)) == pytest.approx(0.0)
+    for family in range(2):
+        assert best_return(batch, batch.payoffs[families == family].mean(axis=0)) == pytest.approx(own)
+    assert own > 40
 
 
 def test_observations_do_not_tell_the_family():
-    """Two tasks of different families see the same in the same cell, but for their goals."""
-    env = GridFamilies([0, 1])
-    env.reset(np.arange(2), [0, 0])
-    env.cell[:] = 5
-    first, second = env._observe(slice(None))
-    np.testing.assert_array_equal(np.delete(first, range(25, 50)), np.delete(second, range(25, 50)))
+    batch = GridFamilies([0, 1])
+    batch.reset(np.arange(2), [0, 0])
+    for cell in range(batch.payoffs.shape[1]):
+        batch.cell[:] = cell
+        first, second = batch._observe(slice(None))
+        np.testing.assert_array_equal(first, second)
 
 
 def test_some_of_the_tasks_alone_are_what_they_are_among_all():
-    """A single environment, and a subset in another order, have the family of their task."""
-    whole = GridFamilies(list(range(8)))
-    part = GridFamilies([6, 3, 3])
-    whole.reset(np.arange(8), range(8))
-    part.reset(np.arange(3), [6, 3, 3])
-    for step in range(30):
-        action = step % 4
-        whole.step(np.full(8, action))
-        part.step(np.full(3, action))
-        if (whole.previous_reward > 0).any():
-            break
-        np.testing.assert_array_equal(part.position, whole.position[[6, 3, 3]])
+    whole, part = GridFamilies(range(8)), GridFamilies([6, 3, 3])
+    np.testing.assert_array_equal(part.payoffs, whole.payoffs[[6, 3, 3]])
+
+
+@pytest.mark.parametrize("n_families", [0, 3])
+def test_another_number_of_families_is_refused(n_families):
+    with pytest.raises(UsageError, match=f"n_families is {n_families}, expected 1 or 2"):
+        GridFamilies([0], n_families)
 
 
 def test_families_are_told_apart_by_the_fingerprint_of_a_saved_place():
-    assert GridFamilies([0, 1]).fingerprint != GridMazes([0, 1]).fingerprint
+    assert GridFamilies([0, 1]).fingerprint != GridFamilies([0, 1], 1).fingerprint
     env = tasks.make("grid-families", n_tasks=4)
-    assert list(env.task_names) == [f"family-maze-{task}" for task in range(4)]
+    assert list(env.task_names) == [f"family-{task}" for task in range(4)]

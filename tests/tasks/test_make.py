@@ -16,7 +16,7 @@ from sb3_distral.tasks.grids.mazes import make_maze
 @pytest.mark.parametrize(
     ("suite", "prefix", "task_name", "n_tasks"),
     [
-        ("grid-families", "GridFamily", "family-maze", 8),
+        ("grid-families", "GridFamily", "family", 8),
         ("grid-likeness", "GridLikeness", "likeness", 8),
         ("grid-mazes", "GridMaze", "maze", 8),
         ("grid-scales", "GridScale", "scale", 8),

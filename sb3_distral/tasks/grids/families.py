@@ -1,8 +1,8 @@
 """
-The suite ``grid-families``: goals in one maze, in half of whose tasks every move goes the opposite way.
+The suite ``grid-families``: the maze of ``grid-likeness``, with two families of tasks that want opposite switches.
 
-Two families of tasks with opposite habits, told by nothing but what the moves do: what one distilled policy cannot
-serve, and several can.
+What the families differ in is what is best to do in the same states: what one distilled policy cannot serve, and what
+the actions of a task tell.
 """
 
 from collections.abc import Sequence
@@ -11,85 +11,78 @@ import numpy as np
 from typing_extensions import override
 
 from sb3_distral.errors import UsageError
-from sb3_distral.tasks.grids.cells import free_cells
-from sb3_distral.tasks.grids.layouts import GridEnv, Layout
-from sb3_distral.tasks.grids.mazes import GridMazes, make_maze, maze_features
+from sb3_distral.tasks.adapters import SingleTaskEnv
+from sb3_distral.tasks.batched import Array
+from sb3_distral.tasks.grids.likeness import N_PASSAGES, GridLikeness, n_common, wishes
 
-#: The move that goes the opposite way of up, down, left and right.
-OPPOSITES = np.array([1, 0, 3, 2])
-#: Keep the draws of families and goals apart from those of mazes.
-_FAMILIES, _GOALS = 2, 3
+#: Keeps the draws of families apart from those of the maze and of wishes.
+_FAMILIES = 2
 
 
-def is_reversed(task: int, maze_seed: int = 0) -> bool:
+def family_of(task: int, n_families: int = 2, maze_seed: int = 0) -> int:
     """
-    Tell the family of a task: of tasks 0 and 1, of 2 and 3, … one, drawn at random, has its moves reversed.
+    Tell the family of a task: with two, one of tasks 0 and 1, of 2 and 3, …, drawn at random, is of each.
 
     :param task: index of the task
-    :param maze_seed: seed of the whole suite
-    :return: whether every move goes the opposite way
+    :param n_families: number of families, 1 or 2
+    :param maze_seed: seed of the suite
+    :return: 0 or 1; with one family always 0
     """
-    first_is_reversed = bool(np.random.default_rng([maze_seed, task // 2, _FAMILIES]).integers(2))
-    return first_is_reversed == (task % 2 == 0)
+    first = int(np.random.default_rng([maze_seed, task // 2, _FAMILIES]).integers(2))
+    return (first + task) % 2 * (n_families - 1)
 
 
-def make_family_maze(task: int, size: int, maze_seed: int, n_mazes: int) -> Layout:
+class GridFamilies(GridLikeness):
     """
-    Make the maze of one task; two tasks that follow each other, of different families, share it.
+    The tasks of :class:`GridLikeness`, where those of one family have wishes in common.
 
-    :param task: index of the task
-    :param size: width and height in cells, border included
-    :param maze_seed: seed of the whole suite
-    :param n_mazes: number of different mazes, those of the first tasks of ``grid-mazes``
-    :return: walls, goal and features of each cell as of :func:`~sb3_distral.tasks.grids.mazes.make_maze`
-    """
-    walls = make_maze(task // 2 % n_mazes, size, maze_seed).walls
-    goal = np.random.default_rng([maze_seed, task, _GOALS]).choice(free_cells(walls))
-    return Layout(walls, goal, maze_features(walls, goal))
-
-
-class GridFamilies(GridMazes):
-    """
-    The tasks of :class:`GridMazes` in few mazes, but up is down and left is right in one of every two.
-
-    Each task has a goal of its own. Rewards and observations are those of ``grid-mazes``. The observation holds the
-    previous action as it was chosen, so that no single one tells the family.
+    In the first ``likeness * N_PASSAGES`` passages a task wants what its family wants, and the two families want
+    opposite switches. The other wishes are those of ``grid-likeness``. No observation tells the family, nor the task.
 
     :param tasks: task of each sub-environment, shape ``(n_envs,)``
-    :param size: width and height of the mazes in cells, border included; odd, at least 5
-    :param maze_seed: seed of mazes, goals and families; another seed gives unseen ones
-    :param n_mazes: number of different mazes, at least 1; with one, no observation tells the task but for the goal
-    :raises ValueError: if an argument is outside the range above
+    :param n_families: number of families, 1 or 2; with 1 the tasks are those of ``grid-likeness``
+    :param likeness: part of the pairs of switches of which all tasks of a family want the same one, from 0 to 1 in
+        eighths
+    :param maze_seed: seed of maze, wishes and families
+    :raises ValueError: if an argument is outside its range
     """
 
-    task_name = "family-maze"
+    task_name = "family"
 
-    def __init__(self, tasks: Sequence[int], size: int = 13, maze_seed: int = 0, n_mazes: int = 1) -> None:
-        if n_mazes < 1:
-            raise UsageError(f"n_mazes is {n_mazes!r}, expected at least 1; pass for example n_mazes=1.")
-        self.n_mazes = n_mazes
-        super().__init__(tasks, size, maze_seed)
-        reverses = [is_reversed(int(task), maze_seed) for task in np.unique(self.tasks)]
-        self._next_cell[reverses] = self._next_cell[reverses][..., OPPOSITES]
+    def __init__(
+        self, tasks: Sequence[int], n_families: int = 2, likeness: float = 0.75, maze_seed: int = 0
+    ) -> None:
+        if n_families not in (1, 2):
+            raise UsageError(f"n_families is {n_families!r}, expected 1 or 2; pass for example n_families=2.")
+        self.n_families = n_families
+        super().__init__(tasks, likeness, maze_seed)
 
     @override
-    def _make_layout(self, task: int, size: int, maze_seed: int) -> Layout:
-        return make_family_maze(task, size, maze_seed, self.n_mazes)
+    def _wishes(self, task: int) -> Array:
+        own = wishes(task, self.likeness, self.maze_seed)
+        is_opposite = family_of(task, self.n_families, self.maze_seed) == 1
+        is_common = np.arange(N_PASSAGES) < n_common(self.likeness)
+        return np.where(is_common & is_opposite, 1 - own, own)
 
 
-class GridFamilyEnv(GridEnv):
+class GridFamilyEnv(SingleTaskEnv):
     """
     One task as a gymnasium environment, see :class:`GridFamilies`; ids ``sb3_distral/GridFamily-0-v0`` to ``-7-v0``.
 
     :param task: index of the task
-    :param size: width and height of the maze in cells
-    :param maze_seed: seed of mazes, goals and families
-    :param n_mazes: number of different mazes
+    :param n_families: number of families
+    :param likeness: part of the wishes that a family has in common
+    :param maze_seed: seed of maze, wishes and families
     :param render_mode: ``None`` or ``"rgb_array"``
     :raises ValueError: if an argument is outside its range
     """
 
     def __init__(
-        self, task: int = 0, size: int = 13, maze_seed: int = 0, n_mazes: int = 1, render_mode: str | None = None
+        self,
+        task: int = 0,
+        n_families: int = 2,
+        likeness: float = 0.75,
+        maze_seed: int = 0,
+        render_mode: str | None = None,
     ) -> None:
-        super().__init__(GridFamilies([task], size, maze_seed, n_mazes), render_mode)
+        super().__init__(GridFamilies([task], n_families, likeness, maze_seed), render_mode)
