@@ -26,7 +26,12 @@ from experiments.transfer.measures import (
 
 PAGE, FIGURE = "claims.md", "families.png"
 #: Colours of Okabe and Ito by label.
-COLOURS = {"one π0": "#888888", "two π0": "#D55E00", "two π0, families told": "#0072B2", "two columns, no KL": "#009E73"}
+COLOURS = {
+    "one π0": "#888888",
+    "two π0": "#D55E00",
+    "two π0, families told": "#0072B2",
+    "two columns, no KL": "#009E73",
+}
 TITLES = {2: "two families", 1: "one family"}
 
 
@@ -160,8 +165,8 @@ def claims_lines(results: Results) -> list[str]:
         "# Families of tasks: what was claimed and what came out",
         "",
         f"**{results.progress}**: `{SUITE}`, {study.n_tasks} tasks with {study.n_envs_per_task} sub-environments each, "
-        f"{study.timesteps} steps in all, learning rate {RATE:g} falling to a sixth, 1/β = 0.01. Seeds of which every run "
-        f"is there: {results.n_seeds}; each has another maze.",
+        f"{study.timesteps} steps in all, learning rate {RATE:g} falling to a sixth, 1/β = 0.01. Seeds of which every "
+        f"run is there: {results.n_seeds}; each has another maze.",
         "",
         f"Intervals (95 %) are bootstrapped over seeds, the same ones for all ways ({N_RESAMPLES} times), widened for "
         "their small number; a claim is judged as in [the study of transfer](../transfer/claims.md).",

@@ -76,8 +76,8 @@ class Study(common.Study[Run]):
 
     seeds: tuple[int, ...]
     timesteps: int = 204_800
-    n_tasks: int = 16
-    n_envs_per_task: int = 4
+    n_tasks: int = 64
+    n_envs_per_task: int = 2
 
     kind: ClassVar[str] = "families"
     grows_by: ClassVar[tuple[str, ...]] = ("seeds",)

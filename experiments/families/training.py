@@ -17,7 +17,7 @@ from sb3_distral.tasks.grids.families import family_of
 #: Family of each task, 0 or 1
 Families = npt.NDArray[np.int64]
 #: The learning rate, which falls linearly to a sixth.
-RATE = 4e-3
+RATE = 8e-3
 
 
 class ToldFamilies(DistillationCallback):
@@ -35,7 +35,7 @@ class ToldFamilies(DistillationCallback):
     def _on_rollout_start(self) -> None:
         bank = self.model.policy.bank
         assert bank is not None
-        bank.responsibilities.copy_(self.shares)
+        bank.responsibilities.data.copy_(self.shares)
 
 
 class FamilyRecorder(RewardRecorder):

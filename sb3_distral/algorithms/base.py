@@ -209,7 +209,7 @@ class DistralAlgorithm(ChangingAlgorithm):
     def responsibilities(self) -> np.ndarray:
         """Share of each distilled policy in the prior of each task, shape (n_tasks, n_distilled)."""
         bank = self.policy.bank
-        return np.ones((self.n_tasks, 1)) if bank is None else bank.responsibilities.cpu().numpy().copy()
+        return np.ones((self.n_tasks, 1)) if bank is None else bank.responsibilities.detach().cpu().numpy().copy()
 
     def task_policy(self, task: int | str) -> BasePolicy:
         """

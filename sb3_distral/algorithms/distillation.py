@@ -70,10 +70,12 @@ class DistillationCallback(BaseCallback):
         """
         assert evaluation.distilled_parameters is not None
         tasks, targets = evaluation.tasks, evaluation.task_parameters.detach()
-        cross_entropy = self.model.policy.family.cross_entropy(targets, evaluation.distilled_parameters)
-        if evaluation.log_normalizer is not None:
-            # The mean over components, see method/mixture.py.
-            cross_entropy = cross_entropy - evaluation.log_normalizer
+        policy = self.model.policy
+        if policy.bank is None:
+            cross_entropy = policy.family.cross_entropy(targets, evaluation.distilled_parameters)
+        else:
+            assert evaluation.components is not None
+            cross_entropy = policy.bank.cross_entropy(targets, evaluation.components, tasks)
         rows = objective.distillation_loss(cross_entropy, self.model.costs.kl.to(tasks.device)[tasks])
         if self.value_l2_coef > 0 and evaluation.distilled_values is not None:
             differences = (evaluation.distilled_values - evaluation.values.detach()).flatten()
@@ -86,19 +88,7 @@ class DistillationCallback(BaseCallback):
         return rows
 
     @override
-    def _on_training_start(self) -> None:
-        self._tasks = th.as_tensor(self.training_env.tasks, device=self.model.device)  # type: ignore[attr-defined]
-
-    @override
-    def _on_rollout_start(self) -> None:
-        if self.model.policy.bank is not None:
-            self.model.policy.bank.assign()
-
-    @override
     def _on_step(self) -> bool:
-        bank, step = self.model.policy.bank, self.model.policy.last_step
-        if bank is not None and step is not None and step.log_likelihoods is not None:
-            bank.observe(self._tasks, step.log_likelihoods)
         return True
 
     @override

@@ -138,6 +138,8 @@ class UpdatingAlgorithm(ResumableAlgorithm):
             self._new_tasks = []
         policy.optimizer.step()
         policy.optimizer.zero_grad()
+        if policy.bank is not None:
+            policy.bank.step()
 
     def _log_update(self, losses: list[dict[str, th.Tensor]]) -> None:
         buffer = self.rollout_buffer
@@ -176,7 +178,7 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         for key, means in self._measure_policies().items():
             self._record_by_task(key, means)
         if self.policy.bank is not None:
-            for component, shares in enumerate(self.policy.bank.responsibilities.t()):
+            for component, shares in enumerate(self.policy.bank.responsibilities.detach().t()):
                 self._record_by_task(f"distilled_{component}", shares)
 
     def _record_by_task(self, key: str, values: th.Tensor) -> None:

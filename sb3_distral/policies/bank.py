@@ -12,10 +12,8 @@ from sb3_distral.method.families import Family
 from sb3_distral.networks.columns import TaskColumns
 from sb3_distral.policies.evaluation import Prior
 
-#: N of :mod:`sb3_distral.method.mixture`: for how many steps of a task its responsibilities count once.
-STEPS_PER_ASSIGNMENT = 10.0
-#: Steps of a task over which its log-likelihoods are averaged.
-WINDOW = 300.0
+#: Step size of the responsibilities, in 1/reward
+STEP_SIZE = 20.0
 
 
 class DistilledBank(nn.Module):
@@ -27,22 +25,18 @@ class DistilledBank(nn.Module):
     :param n_tasks: Number of tasks
     """
 
-    log_likelihoods: th.Tensor
+    evidence: th.Tensor
     responsibilities: th.Tensor
-    sums: th.Tensor
-    n_steps: th.Tensor
 
     def __init__(self, columns: Sequence[ActorCriticPolicy], family: Family, n_tasks: int):
         super().__init__()
         self.family, self.k = family, len(columns)
         self.columns = TaskColumns(columns)
-        zeros = th.zeros(n_tasks, self.k)
         # With the weights these are all of its state: a training that goes on finds them in its file.
-        self.register_buffer("log_likelihoods", zeros)
-        self.register_buffer("responsibilities", mixture.responsibilities(zeros, STEPS_PER_ASSIGNMENT))
-        # Of the roll-out that is being collected
-        self.register_buffer("sums", zeros.clone())
-        self.register_buffer("n_steps", th.zeros(n_tasks))
+        self.register_buffer("evidence", th.zeros(n_tasks, self.k))
+        self.register_buffer("responsibilities", mixture.responsibilities(self.evidence))
+        # No parameter, since the optimizer does not step it, but every backward pass leaves its gradient.
+        self.responsibilities.requires_grad_()
 
     def evaluate(self, plain: PyTorchObs, tasks: th.Tensor, mask: th.Tensor | None) -> Prior:
         """
@@ -60,36 +54,40 @@ class DistilledBank(nn.Module):
         if mask is not None:
             pooled = self.family.restrict(pooled, mask)
             components = self.family.restrict(components, mask)
-        pooled_values = (weights.t().unsqueeze(2) * values).sum(dim=0)
-        log_normalizer = mixture.log_normalizer(self.family, pooled, components, weights)
+        with th.no_grad():
+            log_normalizer = mixture.log_normalizer(self.family, pooled, components, weights)
+        # What the responsibilities ascend is the return of the policies that they are part of, and nothing else.
+        pooled_values = (weights.detach().t().unsqueeze(2) * values).sum(dim=0)
         return Prior(pooled, pooled_values, log_normalizer, components)
 
-    def observe(self, tasks: th.Tensor, log_likelihoods: th.Tensor) -> None:
+    def cross_entropy(self, targets: th.Tensor, components: th.Tensor, tasks: th.Tensor) -> th.Tensor:
         """
-        Take in a step of the roll-out.
+        Cross-entropy of the components under the task policies, −Σz q_iz Σa πi(a|s) log π0^z(a|s).
 
+        :param targets: Parameters of πi, shape (batch, n_parameters)
+        :param components: Parameters of π0^z, shape (k, batch, n_parameters)
         :param tasks: Task of each row, shape (batch,)
-        :param log_likelihoods: Of its actions under each component, shape (batch, k)
+        :return: In nats, shape (batch,); no gradient reaches the responsibilities
         """
-        self.sums.index_add_(0, tasks, log_likelihoods)
-        self.n_steps += th.bincount(tasks, minlength=len(self.n_steps))
+        own = th.stack([self.family.cross_entropy(targets, component) for component in components], dim=1)
+        return (self.responsibilities.detach()[tasks] * own).sum(dim=1)
 
     def change_tasks(self, kept: Sequence[int], n_new: int) -> None:
         """
-        Let tasks leave and others come, to which all components are alike as they are to those of a new bank.
+        Let tasks leave and others come, which begin between all components as those of a new bank do.
 
         :param kept: Indices of the tasks that stay, which keep what is known of them and are the first ones then
         :param n_new: Number of those that come
         """
-        beginnings = {"log_likelihoods": 0.0, "responsibilities": 1.0 / self.k, "sums": 0.0, "n_steps": 0.0}
-        for name, beginning in beginnings.items():
-            own: th.Tensor = getattr(self, name)
-            setattr(self, name, th.cat([own[list(kept)], own.new_full((n_new, *own.shape[1:]), beginning)]))
+        evidence, shares = self.evidence[list(kept)], self.responsibilities.detach()[list(kept)]
+        self.evidence = th.cat([evidence, evidence.mean(dim=0).expand(n_new, -1)])
+        self.responsibilities = th.cat([shares, th.full_like(self.evidence[len(kept) :], 1.0 / self.k)])
+        self.responsibilities.requires_grad_()
 
-    def assign(self) -> None:
-        """Set the responsibilities by what was taken in: between roll-outs, since policies and rewards follow them."""
-        means = mixture.running_means(self.log_likelihoods, self.sums, self.n_steps, WINDOW)
-        self.log_likelihoods.copy_(means)
-        self.responsibilities.copy_(mixture.responsibilities(means, STEPS_PER_ASSIGNMENT))
-        self.sums.zero_()
-        self.n_steps.zero_()
+    @th.no_grad()
+    def step(self) -> None:
+        """Step the responsibilities along the gradient of the tasks' returns, which a backward pass has left."""
+        assert self.responsibilities.grad is not None
+        self.evidence -= STEP_SIZE * self.responsibilities.grad
+        self.responsibilities.copy_(mixture.responsibilities(self.evidence))
+        self.responsibilities.grad = None

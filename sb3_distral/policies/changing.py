@@ -6,7 +6,6 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from sb3_distral.errors import UsageError
 from sb3_distral.networks.rearranging import move_state, rearrange
 from sb3_distral.networks.view import check_blind
 from sb3_distral.policies.feedforward import DistralPolicy
@@ -17,17 +16,10 @@ def check_new_tasks(policy: DistralPolicy) -> None:
     Refuse new tasks of which no column could begin as π0.
 
     :param policy: The policy
-    :raises UsageError: If one column stood for several distilled policies, or would see what π0 does not
+    :raises UsageError: If its one column would see what π0 does not
     """
-    if policy.architecture != "one_column":
-        return
-    if policy.bank is not None:
-        raise UsageError(
-            f"add_tasks was called on a model with architecture='one_column' and n_distilled={policy.n_distilled}: a "
-            "new task begins between all distilled policies, which no single column can. Use 'two_columns', or begin a "
-            "new model with distilled_policy=model.distilled_policies[0] or another of them."
-        )
-    check_blind(policy.distilled_policy)
+    if policy.architecture == "one_column":
+        check_blind(policy.distilled_policy)
 
 
 def change_tasks(

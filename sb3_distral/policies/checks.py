@@ -78,10 +78,10 @@ def check_bank(n_distilled: int, architecture: Any, is_recurrent: bool) -> None:
         raise UsageError(f"n_distilled={n_distilled!r} was given; expected a number of distilled policies, 1 or more.")
     if n_distilled == 1:
         return
-    if architecture == "shared":
+    if architecture != "two_columns":
         raise UsageError(
-            f"n_distilled={n_distilled} was given with architecture='shared', where one network is the policy of every "
-            "task. Use 'two_columns' or 'one_column'."
+            f"n_distilled={n_distilled} was given with architecture={architecture!r}, where no distilled policy is a "
+            "part of the task policies, so that no return tells which one serves a task. Use 'two_columns'."
         )
     if is_recurrent:
         raise UsageError(

@@ -57,10 +57,8 @@ class ActionStep(NamedTuple):
     :param task_log_prob: log πi(a|s), shape (batch,)
     :param distilled_log_prob: log π0(a|s), shape (batch,), ``None`` where nothing needs it; with several distilled
         policies Σz q_iz log π0^z(a|s)
-    :param log_likelihoods: Σa πi(a|s) log π0^z(a|s) under each of several distilled policies, shape (batch, k)
     """
 
     actions: th.Tensor
     task_log_prob: th.Tensor
     distilled_log_prob: th.Tensor | None
-    log_likelihoods: th.Tensor | None = None

@@ -14,7 +14,6 @@ from typing_extensions import override
 from sb3_distral.envs.task_id import MASK_KEY, TASK_KEY
 from sb3_distral.errors import UsageError
 from sb3_distral.method.choices import narrow, unmasked
-from sb3_distral.method.mixture import expected_log_likelihoods
 from sb3_distral.networks.distributions import distribution_of
 from sb3_distral.networks.heads import CnnColumn, MultiInputColumn
 from sb3_distral.policies.checks import check_finite, check_maskable, check_single
@@ -110,18 +109,13 @@ class DistralPolicy(JointPolicy):
         check_finite(parameters, evaluation.tasks)
         rows = family.mode(parameters) if deterministic else family.sample(parameters)
         log_prob = family.log_prob(parameters, rows)
-        distilled_log_prob = log_likelihoods = None
+        distilled_log_prob = None
         if self.evaluates_distilled and prior is not None:
             distilled_log_prob = log_prob if prior is parameters else family.log_prob(prior, rows)
-        if (
-            evaluation.components is not None
-            and evaluation.log_normalizer is not None
-            and distilled_log_prob is not None
-        ):
+        if evaluation.log_normalizer is not None and distilled_log_prob is not None:
             distilled_log_prob = distilled_log_prob + evaluation.log_normalizer
-            log_likelihoods = expected_log_likelihoods(family, parameters, evaluation.components)
         actions = rows.reshape(-1, *self.action_space.shape)  # type: ignore[misc]
-        self.last_step = ActionStep(actions, log_prob, distilled_log_prob, log_likelihoods)
+        self.last_step = ActionStep(actions, log_prob, distilled_log_prob)
         return actions, evaluation.values, log_prob
 
     def evaluate_actions(self, obs: dict[str, th.Tensor], actions: th.Tensor) -> tuple[th.Tensor, th.Tensor, th.Tensor]:

@@ -49,9 +49,7 @@ class GridFamilies(GridLikeness):
 
     task_name = "family"
 
-    def __init__(
-        self, tasks: Sequence[int], n_families: int = 2, likeness: float = 0.75, maze_seed: int = 0
-    ) -> None:
+    def __init__(self, tasks: Sequence[int], n_families: int = 2, likeness: float = 0.75, maze_seed: int = 0) -> None:
         if n_families not in (1, 2):
             raise UsageError(f"n_families is {n_families!r}, expected 1 or 2; pass for example n_families=2.")
         self.n_families = n_families
