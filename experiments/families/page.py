@@ -95,6 +95,10 @@ BOTH = (AREA, FINAL)
 CLAIMS: tuple[Claim[Results], ...] = (
     Claim("Two π0 find the families: at least 0.9 of the tasks are where their family is", (Agreement(),), bound=0.9),
     Claim("With two families two π0 are better than one", tuple(Difference("two", "one", own) for own in BOTH)),
+    Claim(
+        "With two families two π0 are better than two columns that share h without KL",
+        tuple(Difference("two", "shared h", own) for own in BOTH),
+    ),
     Claim("Two π0 of known families are better than one", tuple(Difference("told", "one", own) for own in BOTH)),
     Claim(
         "With one family the second π0 costs less than 0.5",

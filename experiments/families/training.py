@@ -22,7 +22,7 @@ RATE = 8e-3
 
 class ToldFamilies(DistillationCallback):
     """
-    Draw each task to the distilled policy of its family, whatever its actions are.
+    Draw each task to the distilled policy of its family, whatever the returns say.
 
     :param families: Family of each task, 0 or 1, shape (n_tasks,)
     """
@@ -32,9 +32,11 @@ class ToldFamilies(DistillationCallback):
         self.shares = th.nn.functional.one_hot(th.as_tensor(families), 2).float()
 
     @override
-    def _on_rollout_start(self) -> None:
+    def _on_training_start(self) -> None:
         bank = self.model.policy.bank
         assert bank is not None
+        # So much that no step makes a difference.
+        bank.evidence.copy_(1e6 * self.shares)
         bank.responsibilities.data.copy_(self.shares)
 
 

@@ -89,7 +89,7 @@ class DistralAlgorithm(ChangingAlgorithm):
     :param train_distilled: Whether that π0 learns from these tasks: ``False``, ``True``, or from which step on (of all
         tasks together). By default 100 000: a π0 that learns from tasks which are not learned yet forgets
     :param n_distilled: Number of distilled policies, for tasks that come in families. Each task is drawn to those that
-        are likely to have chosen its actions, see :attr:`responsibilities`
+        raise its return, see :attr:`responsibilities`. With two columns only
     :param distilled_view: What π0 may see, where the task columns see all: of vectors a mask, indices or a slice, of
         Dict observations a list of keys. The rest is 0 for it
     :param rehearsal_coef: Weight, in units of reward per nat as c_KL is, of π0's divergence from what it was before

@@ -39,15 +39,15 @@ def test_agreement_does_not_ask_for_the_names_of_components(best: Any, expected:
 
 def test_the_command_runs_and_draws(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr(measures, "N_RESAMPLES", 20)
-    main(Families, draw_study, ["run", "--output", str(tmp_path), "--n-seeds=1", "--timesteps=1536", "--n-jobs=1"])
+    main(Families, draw_study, ["run", "--output", str(tmp_path), "--n-seeds=1", "--timesteps=3072", "--n-jobs=1"])
     assert f"{len(ARMS)} of {len(ARMS)} runs" in capsys.readouterr().out
     assert {"study.json", "runs", "claims.md", "families.png"} == {own.name for own in tmp_path.iterdir()}
-    results = Store(tmp_path).outcomes(Study((0,), 1536)).results
+    results = Store(tmp_path).outcomes(Study((0,), 3072)).results
     by_arm = {run.arm: own for run, own in results.items()}
     assert all(np.shape(own["curve"]) == (N_BINS,) for own in by_arm.values())
     assert set(by_arm["told"]["agreement"]) == {1.0}
 
 
 def test_a_curve_with_empty_bins_is_refused() -> None:
-    with pytest.raises(UsageError, match="--timesteps is 1535, expected at least 1536"):
-        Study((0,), timesteps=1535)
+    with pytest.raises(UsageError, match="--timesteps is 3071, expected at least 3072"):
+        Study((0,), timesteps=3071)
