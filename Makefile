@@ -27,6 +27,8 @@ help:  ## Print this list
 	@echo '  $(PYTHON) -m experiments.scaling run --output runs/scaling'
 	@echo '  $(PYTHON) -m experiments.likeness run --output runs/likeness'
 	@echo '  $(PYTHON) -m experiments.continual run --output runs/continual'
+	@echo '  $(PYTHON) -m experiments.view run --output runs/view'
+	@echo '  $(PYTHON) -m experiments.families run --output runs/families'
 
 install: $(INSTALLED)  ## Make .venv and install the package with everything the commands below need
 

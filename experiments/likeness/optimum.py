@@ -35,11 +35,18 @@ def best_returns(likeness: float, maze_seed: int = 0, n_tasks: int = 8) -> BestR
     :return: The best returns
     """
     batch = GridLikeness(range(n_tasks), likeness, maze_seed)
-    own = [_best_return(batch, payoff) for payoff in batch.payoffs]
-    return BestReturns(float(np.mean(own)), _best_return(batch, batch.payoffs.mean(axis=0)))
+    own = [best_return(batch, payoff) for payoff in batch.payoffs]
+    return BestReturns(float(np.mean(own)), best_return(batch, batch.payoffs.mean(axis=0)))
 
 
-def _best_return(batch: GridLikeness, payoff: Array) -> float:
+def best_return(batch: GridLikeness, payoff: Array) -> float:
+    """
+    Compute the best expected return of an episode.
+
+    :param batch: Tasks, for their maze
+    :param payoff: Reward of every action in every cell, shape (n_cells, 4)
+    :return: Return of a planner that knows how many steps remain
+    """
     moved = next_cells(batch.maze.walls, MOVES)
     is_switch = batch.payoffs[0] != 0
     values = np.zeros(len(moved))

@@ -11,7 +11,10 @@ from stable_baselines3.common.vec_env import VecEnv
 from sb3_distral.envs.spaces import join, join_actions
 from sb3_distral.envs.task_id import plain_space
 from sb3_distral.errors import UsageError
-from sb3_distral.policies.feedforward import Architecture, DistralPolicy
+from sb3_distral.method.costs import Costs
+from sb3_distral.networks.view import Visible
+from sb3_distral.policies.evaluation import Architecture
+from sb3_distral.policies.feedforward import DistralPolicy
 
 PolicyAliases = Mapping[str, type[BasePolicy]]
 
@@ -194,23 +197,69 @@ def check_same_spaces(distilled_policy: ActorCriticPolicy, env: VecEnv) -> None:
             )
 
 
-def column_arguments(
-    policy_kwargs: dict[str, Any] | None, architecture: Architecture, distilled_weight: float | None
-) -> dict[str, Any]:
+def check_one_start(distilled_policy: ActorCriticPolicy | None, n_distilled: int) -> None:
+    """
+    Refuse one distilled policy as the start of several.
+
+    :param distilled_policy: π0 of another model, or ``None``
+    :param n_distilled: Number of distilled policies
+    :raises UsageError: If there is one, and several shall begin with it: nothing would ever tell them apart
+    """
+    if distilled_policy is not None and n_distilled > 1:
+        raise UsageError(
+            f"A distilled_policy was given with n_distilled={n_distilled}. Several that began alike would stay alike: "
+            "leave one of the two arguments out."
+        )
+
+
+def view_of(distilled_view: Visible | None, distilled_policy: ActorCriticPolicy | None) -> Visible | None:
+    """
+    Choose what π0 may see.
+
+    :param distilled_view: What the user gave
+    :param distilled_policy: π0 of another model, which sees what it was trained to see; or ``None``
+    :return: What it may see
+    :raises UsageError: If a π0 that comes from elsewhere shall see something else
+    """
+    if distilled_policy is None:
+        return distilled_view
+    if distilled_view is not None:
+        raise UsageError(
+            f"distilled_view={distilled_view!r} was given with a distilled_policy, which sees what it was trained to "
+            "see. Leave one of them out."
+        )
+    return getattr(distilled_policy, "view", None)
+
+
+def column_arguments(policy_kwargs: dict[str, Any] | None, **owned: Any) -> dict[str, Any]:
     """
     Complete the arguments of the policy.
 
     :param policy_kwargs: What the user gave
-    :param architecture: Argument of the policy that the algorithm owns
-    :param distilled_weight: Argument of the policy that the algorithm owns
+    :param owned: Arguments of the policy that the algorithm owns
     :return: Arguments of the policy, in a new dict because A2C writes into it
     :raises ValueError: If ``policy_kwargs`` holds one of the algorithm's
     """
-    owned = {"architecture": architecture, "distilled_weight": distilled_weight}
     doubled = sorted(set(owned) & set(policy_kwargs or {}))
     if doubled:
         raise UsageError(f"policy_kwargs holds {doubled}. Give them to the algorithm itself.")
     return {**(policy_kwargs or {}), **owned}
+
+
+def check_costs_of_bank(n_distilled: int, is_constant: bool, costs: Costs) -> None:
+    """
+    Refuse several distilled policies between which nothing would decide.
+
+    :param n_distilled: Number of distilled policies
+    :param is_constant: Whether the costs stay as they are
+    :param costs: The costs now
+    :raises UsageError: If no task ever pays for its divergence from them
+    """
+    if n_distilled > 1 and is_constant and not costs.kl.any():
+        raise UsageError(
+            f"n_distilled={n_distilled} was given, but no task pays for its divergence from π0 (alpha=0 or beta=inf), "
+            "so that none would learn from the tasks near it. Give alpha > 0 and a finite beta."
+        )
 
 
 def with_optimizer(policy_kwargs: Mapping[str, Any] | None, default: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from stable_baselines3.common.vec_env import VecEnv
 from typing_extensions import override
 
 from sb3_distral.algorithms.arguments import (
+    check_costs_of_bank,
     check_memory,
+    check_one_start,
     check_same_spaces,
     choose_policy_class,
     choose_training,
@@ -23,6 +25,7 @@ from sb3_distral.algorithms.arguments import (
     networks_of,
     parse_env_and_policy,
     refuse_owned,
+    view_of,
     with_optimizer,
 )
 from sb3_distral.algorithms.buffers import TaskRolloutBuffer
@@ -37,7 +40,10 @@ from sb3_distral.errors import UsageError
 from sb3_distral.method.choices import TaskMask
 from sb3_distral.method.costs import Costs, CostSchedule, TaskBeta, TaskCoefficient, in_task_order
 from sb3_distral.method.families import make_family
-from sb3_distral.policies.feedforward import POLICY_ALIASES, Architecture
+from sb3_distral.networks.view import Visible
+from sb3_distral.policies.checks import check_rehearsal, check_single
+from sb3_distral.policies.evaluation import Architecture
+from sb3_distral.policies.feedforward import POLICY_ALIASES
 
 Optimization = Literal["joint", "alternating"]
 
@@ -82,9 +88,13 @@ class DistralAlgorithm(ChangingAlgorithm):
         are like its own, and it has the weight 1 in two columns, where nothing else is given
     :param train_distilled: Whether that π0 learns from these tasks: ``False``, ``True``, or from which step on (of all
         tasks together). By default 100 000: a π0 that learns from tasks which are not learned yet forgets
+    :param n_distilled: Number of distilled policies, for tasks that come in families. Each task is drawn to those that
+        raise its return, see :attr:`responsibilities`. With two columns only
+    :param distilled_view: What π0 may see, where the task columns see all: of vectors a mask, indices or a slice, of
+        Dict observations a list of keys. The rest is 0 for it
     :param rehearsal_coef: Weight, in units of reward per nat as c_KL is, of π0's divergence from what it was before
         tasks were added or removed, or from ``distilled_policy``, on the states of the roll-outs: it keeps what earlier
-        tasks have put there
+        tasks have put there. Not with several distilled policies
     :param policy_kwargs: Arguments of every column, as for the host
     :param host_arguments: All other arguments of the host. ``ent_coef`` is A3C's entropy bonus in the loss and excludes
         an entropy cost in the reward (α < 1 with finite β); ``max_grad_norm`` clips each column;
@@ -111,12 +121,15 @@ class DistralAlgorithm(ChangingAlgorithm):
         value_l2_coef: float = 0.0,
         distilled_policy: ActorCriticPolicy | None = None,
         train_distilled: bool | int | None = None,
+        n_distilled: int = 1,
+        distilled_view: Visible | None = None,
         rehearsal_coef: float = 0.0,
         policy_kwargs: dict[str, Any] | None = None,
         _init_setup_model: bool = True,
         **host_arguments: Any,
     ):
         refuse_owned(host_arguments, OWNED, type(self).__name__)
+        check_one_start(distilled_policy, n_distilled)
         task_env = None
         if env is not None or _init_setup_model:
             env, policy = parse_env_and_policy(env, policy, self.policy_aliases)
@@ -132,7 +145,11 @@ class DistralAlgorithm(ChangingAlgorithm):
             choose_policy_class(policy, space, self.policy_aliases),  # type: ignore[arg-type]
             task_env,  # type: ignore[arg-type]
             policy_kwargs=column_arguments(
-                with_optimizer(policy_kwargs, self._default_optimizer(host_arguments)), architecture, distilled_weight
+                with_optimizer(policy_kwargs, self._default_optimizer(host_arguments)),
+                architecture=architecture,
+                distilled_weight=distilled_weight,
+                n_distilled=n_distilled,
+                distilled_view=view_of(distilled_view, distilled_policy),
             ),
             _init_setup_model=False,
             **{**host_arguments, "rollout_buffer_class": self.own_rollout_buffer_class},
@@ -176,9 +193,23 @@ class DistralAlgorithm(ChangingAlgorithm):
     @property
     def distilled_policy(self) -> ActorCriticPolicy:
         """π0, a Stable-Baselines3 policy on plain observations. It follows the training and carries its statistics."""
-        distilled_policy: Any = self.policy.distilled_policy
-        distilled_policy.observation_normalization = self._current_normalization()
-        return distilled_policy  # type: ignore[no-any-return]
+        check_single(self.policy.n_distilled)
+        return self.distilled_policies[0]
+
+    @property
+    def distilled_policies(self) -> list[ActorCriticPolicy]:
+        """All distilled policies: :attr:`distilled_policy` alone, or copies of several as they are now."""
+        policy = self.policy
+        policies: list[Any] = [policy.distilled_policy] if policy.bank is None else policy.copy_distilled()
+        for own in policies:
+            own.observation_normalization = self._current_normalization()
+        return policies
+
+    @property
+    def responsibilities(self) -> np.ndarray:
+        """Share of each distilled policy in the prior of each task, shape (n_tasks, n_distilled)."""
+        bank = self.policy.bank
+        return np.ones((self.n_tasks, 1)) if bank is None else bank.responsibilities.detach().cpu().numpy().copy()
 
     def task_policy(self, task: int | str) -> BasePolicy:
         """
@@ -229,8 +260,7 @@ class DistralAlgorithm(ChangingAlgorithm):
         self.beta = in_task_order("beta", self.beta, self.task_names)
         self._cost_schedule = CostSchedule(self.alpha, self.beta, self.task_names)
         self._check_optimization()
-        if not 0.0 <= self.rehearsal_coef < float("inf"):
-            raise UsageError(f"rehearsal_coef={self.rehearsal_coef} was given; expected a finite number >= 0.")
+        self._check_rehearsal()
         self._use_distillation(self._own_distillation())
         super()._setup_model()
         self._connect_env()
@@ -243,11 +273,22 @@ class DistralAlgorithm(ChangingAlgorithm):
                 f"distillation_epochs={self.distillation_epochs} was given; expected at least 1, the number of "
                 "gradient steps that fit the distilled policy to each roll-out."
             )
+        if self.optimization == "alternating" and self.policy_kwargs.get("n_distilled", 1) > 1:
+            raise UsageError(
+                "optimization='alternating' was given with several distilled policies, which learn beside the tasks. "
+                "Use 'joint', or n_distilled=1."
+            )
         if self.optimization == "alternating" and self.policy_kwargs["architecture"] == "shared":
             raise UsageError(
                 "optimization='alternating' was given with architecture='shared', where the distilled policy is the "
                 "policy of every task and nothing alternates. Use 'joint', or an architecture with task columns."
             )
+
+    def _check_rehearsal(self) -> None:
+        if not 0.0 <= self.rehearsal_coef < float("inf"):
+            raise UsageError(f"rehearsal_coef={self.rehearsal_coef} was given; expected a finite number >= 0.")
+        if self.rehearsal_coef > 0:
+            check_rehearsal(self.policy_kwargs.get("n_distilled", 1))
 
     @override
     def _connect_env(self) -> None:
@@ -261,18 +302,19 @@ class DistralAlgorithm(ChangingAlgorithm):
         self._update_costs()
 
     @override
-    def _check_costs(self, costs: Costs) -> None:
+    def _check_costs(self, schedule: CostSchedule, costs: Costs) -> None:
         if self.ent_coef > 0 and costs.entropy.any():
             raise UsageError(
                 f"ent_coef={self.ent_coef} was given with entropy costs of {costs.entropy.tolist()}: the entropy "
                 "would be paid for twice, in the loss and in the reward. Leave ent_coef at 0, or set beta=float('inf') "
                 "or alpha=1."
             )
+        check_costs_of_bank(self.policy.n_distilled, schedule.is_constant, costs)
 
     @override
     def _update_costs(self) -> None:
         self.costs = self._costs_of_now()
-        self._check_costs(self.costs)
+        self._check_costs(self._cost_schedule, self.costs)
         self.policy.set_distilled_weights(self.costs.alpha)
         self.policy.evaluates_distilled = self._needs_distilled()
         if self.env is not None:

@@ -14,7 +14,7 @@ from sb3_distral.envs.changing import Changed, change, check_bare, first_observa
 from sb3_distral.envs.task_vec_env import Tasks, TaskVecEnv, as_task_vec_env, has_tasks, holds_vec_envs
 from sb3_distral.errors import UsageError
 from sb3_distral.method.costs import Costs, CostSchedule, TaskCoefficient, in_task_order
-from sb3_distral.policies.changing import change_tasks
+from sb3_distral.policies.changing import change_tasks, check_new_tasks
 
 SelfChanging = TypeVar("SelfChanging", bound="ChangingAlgorithm")
 
@@ -49,10 +49,11 @@ class ChangingAlgorithm(ControllingAlgorithm):
         :param alpha: α of the new tasks, as in the constructor; to be given where every task has one of its own
         :param beta: β of the new tasks, likewise
         :return: The model
-        :raises UsageError: If it has no environment, a name is there already, spaces do not fit, or the environment is
-            in a wrapper that cannot follow
+        :raises UsageError: If it has no environment, a name is there already, spaces do not fit, the environment is in
+            a wrapper that cannot follow, or one column cannot begin as π0
         """
         env = self._environment("add_tasks")
+        check_new_tasks(self.policy)
         new = self._make_new(tasks, n_envs_per_task, env)
         repeated = sorted(set(new.task_names) & set(self.task_names))
         if repeated:
@@ -62,7 +63,6 @@ class ChangingAlgorithm(ControllingAlgorithm):
             )
         alpha = with_new("alpha", self.alpha, alpha, self.task_names, new.task_names)
         beta = with_new("beta", self.beta, beta, self.task_names, new.task_names)
-        self._check_costs(CostSchedule(alpha, beta, [*self.task_names, *new.task_names])(self._cost_progress))
         if self.seed is not None:
             new.seed(self.seed + self.num_timesteps)
         self._change(self.task_names, new, alpha, beta)
@@ -135,7 +135,7 @@ class ChangingAlgorithm(ControllingAlgorithm):
     def _connect_env(self) -> None:
         raise NotImplementedError
 
-    def _check_costs(self, costs: Costs) -> None:
+    def _check_costs(self, schedule: CostSchedule, costs: Costs) -> None:
         raise NotImplementedError
 
     def _check_tasks(self, env: VecEnv) -> None:
@@ -157,6 +157,8 @@ class ChangingAlgorithm(ControllingAlgorithm):
         """
         old = self.env
         assert old is not None
+        schedule = CostSchedule(alpha, beta, [*names, *([] if new is None else new.task_names)])
+        self._check_costs(schedule, schedule(self._cost_progress))
         changed = change(old.venv, names, new, self.action_space)
         env = RegularizedReward(changed.env)
         self._check_tasks(env)
@@ -168,7 +170,7 @@ class ChangingAlgorithm(ControllingAlgorithm):
         self.env, self.n_envs, self.task_names = env, env.num_envs, list(env.task_names)
         self._vec_normalize_env = unwrap_vec_normalize(env)
         self.alpha, self.beta = alpha, beta
-        self._cost_schedule = CostSchedule(alpha, beta, self.task_names)
+        self._cost_schedule = schedule
         self._keep_followed(kept, len(self.task_names))
         self._evaluations = []
         self._new_tasks = [name for name in self.task_names if name in self._new_tasks or name not in names]

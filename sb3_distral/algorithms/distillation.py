@@ -8,7 +8,7 @@ from stable_baselines3.common.utils import obs_as_tensor, update_learning_rate
 from typing_extensions import override
 
 from sb3_distral.method import objective
-from sb3_distral.policies.feedforward import Evaluation
+from sb3_distral.policies.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from sb3_distral.algorithms.base import DistralAlgorithm
@@ -70,7 +70,12 @@ class DistillationCallback(BaseCallback):
         """
         assert evaluation.distilled_parameters is not None
         tasks, targets = evaluation.tasks, evaluation.task_parameters.detach()
-        cross_entropy = self.model.policy.family.cross_entropy(targets, evaluation.distilled_parameters)
+        policy = self.model.policy
+        if policy.bank is None:
+            cross_entropy = policy.family.cross_entropy(targets, evaluation.distilled_parameters)
+        else:
+            assert evaluation.components is not None
+            cross_entropy = policy.bank.cross_entropy(targets, evaluation.components, tasks)
         rows = objective.distillation_loss(cross_entropy, self.model.costs.kl.to(tasks.device)[tasks])
         if self.value_l2_coef > 0 and evaluation.distilled_values is not None:
             differences = (evaluation.distilled_values - evaluation.values.detach()).flatten()

@@ -1,13 +1,18 @@
 """Episodes and returns of every task policy, and of the distilled policy on every task."""
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_distral.envs.task_id import MASK_KEY, plain_observation
+from sb3_distral.envs.task_id import MASK_KEY, TASK_KEY, plain_observation
+from sb3_distral.errors import UsageError
+
+if TYPE_CHECKING:
+    from sb3_distral.algorithms.base import DistralAlgorithm
 
 #: Added to the seed of a training for evaluations, whose episodes are others.
 EVALUATION_SEED = 10_000
@@ -15,13 +20,34 @@ EVALUATION_SEED = 10_000
 
 class DistilledPredictor:
     """
-    Act with the distilled policy on observations that name a task.
+    Act with the distilled policy on observations that name a task, or with the best one for it among several.
 
-    :param distilled_policy: ``model.distilled_policy``
+    :param distilled_policy: ``model.distilled_policy``, or the list ``model.distilled_policies``
+    :param responsibilities: ``model.responsibilities``, shape (n_tasks, n_distilled); needed for several of them
+    :raises UsageError: If there are several and nothing says which of them is best
     """
 
-    def __init__(self, distilled_policy: PolicyPredictor):
-        self.distilled_policy = distilled_policy
+    def __init__(
+        self, distilled_policy: PolicyPredictor | Sequence[PolicyPredictor], responsibilities: np.ndarray | None = None
+    ):
+        self.policies = [distilled_policy] if not isinstance(distilled_policy, Sequence) else list(distilled_policy)
+        if len(self.policies) > 1 and (responsibilities is None or responsibilities.shape[1] != len(self.policies)):
+            raise UsageError(
+                f"{len(self.policies)} distilled policies were given without their responsibilities. Give "
+                "model.responsibilities too, or one policy."
+            )
+        #: Index of the best policy by task
+        self.best = None if responsibilities is None else responsibilities.argmax(axis=1)
+
+    @classmethod
+    def of(cls, model: "DistralAlgorithm") -> "DistilledPredictor":
+        """
+        Act with the distilled policies of a model.
+
+        :param model: The model
+        :return: What acts with them as they are now
+        """
+        return cls(model.distilled_policies, model.responsibilities)
 
     def predict(self, observation: Any, *args: Any, **kwargs: Any) -> Any:
         """
@@ -32,8 +58,20 @@ class DistilledPredictor:
         :param kwargs: As the policy's ``predict``
         :return: Actions and state
         """
+        if len(self.policies) == 1:
+            return self._predict(self.policies[0], observation, *args, **kwargs)
+        assert self.best is not None
+        components = self.best[np.asarray(observation[TASK_KEY]).ravel()]
+        chosen, states = self._predict(self.policies[components[0]], observation, *args, **kwargs)
+        for component in set(components[1:]) - {components[0]}:
+            rows = components == component
+            own = {key: value[rows] for key, value in observation.items()}
+            chosen[rows] = self._predict(self.policies[component], own, *args, **kwargs)[0]
+        return chosen, states
+
+    def _predict(self, policy: Any, observation: Any, *args: Any, **kwargs: Any) -> Any:
         masks: dict[str, Any] = {"action_masks": observation[MASK_KEY]} if MASK_KEY in observation else {}
-        return self.distilled_policy.predict(plain_observation(observation), *args, **kwargs, **masks)  # type: ignore[misc]
+        return policy.predict(plain_observation(observation), *args, **kwargs, **masks)
 
 
 def evaluate_tasks(

@@ -47,7 +47,8 @@ class TaskEvalCallback(EventCallback):
     :param deterministic: Whether to take the likeliest actions; unlike ``EvalCallback``, not by default, since an
         entropy-regularised policy is a stochastic one
     :param name: First part of the logged keys, to tell several callbacks apart
-    :param held_out: Tasks that are not trained on, in the same forms, on which π0 alone is evaluated
+    :param held_out: Tasks that are not trained on, in the same forms, on which π0 alone is evaluated; not with several
+        distilled policies, of which each task of the training has its best
     :param log_path: Folder of ``<task>/evaluations.npz`` and, with their means, ``evaluations.npz``, in the form of
         ``EvalCallback``; those of π0 are in its folder ``distilled``, those of the held-out tasks in ``held_out``
     :param best_model_save_path: Folder of ``best_model.zip``, the model with the highest mean over tasks so far
@@ -109,8 +110,10 @@ class TaskEvalCallback(EventCallback):
     @override
     def _on_training_start(self) -> None:
         super()._on_training_start()
-        self._synchronize()  # so that what is wrapped otherwise is refused at once
+        # So that what is wrapped otherwise, or would be done by several, is refused at once.
+        self._synchronize()
         self._check_observations()
+        self._policies()
         for files in self._files.values():
             files.begin(self.num_timesteps)
         if self.num_timesteps > 0:
@@ -151,10 +154,15 @@ class TaskEvalCallback(EventCallback):
         if self.held_out is not None:
             synchronize_statistics(self.training_env, self.held_out, same_tasks=False)
 
+    def _policies(self) -> dict[str, PolicyPredictor]:
+        policies: dict[str, PolicyPredictor] = {TASKS: self.model, DISTILLED: DistilledPredictor.of(self.model)}
+        if self.held_out is not None:
+            # Of several nothing says which would act there.
+            policies[HELD_OUT] = DistilledPredictor(self.model.distilled_policy)
+        return policies
+
     def _play(self) -> dict[str, dict[str, list[Episode]]]:
-        distilled = DistilledPredictor(self.model.distilled_policy)
-        policies: dict[str, PolicyPredictor] = {TASKS: self.model, DISTILLED: distilled, HELD_OUT: distilled}
-        before = random_state()
+        policies, before = self._policies(), random_state()
         try:
             return {kind: self._episodes(policies[kind], env) for kind, env in self._envs.items()}
         finally:

@@ -12,7 +12,8 @@ from sb3_distral.algorithms.saving import ResumableAlgorithm
 from sb3_distral.method import objective
 from sb3_distral.networks.distributions import distribution_of
 from sb3_distral.networks.rearranging import begin_sizes
-from sb3_distral.policies.feedforward import DistralPolicy, Evaluation
+from sb3_distral.policies.evaluation import Evaluation
+from sb3_distral.policies.feedforward import DistralPolicy
 
 
 class Batch(NamedTuple):
@@ -130,15 +131,15 @@ class UpdatingAlgorithm(ResumableAlgorithm):
     def _step(self) -> None:
         """Clip column by column, so that one task's reward scale cannot shrink another's step, and update."""
         policy = self.policy
-        th.nn.utils.clip_grad_norm_(policy.distilled_policy.parameters(), self.max_grad_norm)
-        if policy.task_columns is not None:
-            policy.task_columns.clip_grad_norm_(self.max_grad_norm)
-            if self._new_tasks:
-                new = [self.task_names.index(name) for name in self._new_tasks]
-                begin_sizes(policy.optimizer, policy.task_columns, new)
-                self._new_tasks = []
+        policy.clip_grad_norm_(self.max_grad_norm)
+        if self._new_tasks and policy.task_columns is not None:
+            new = [self.task_names.index(name) for name in self._new_tasks]
+            begin_sizes(policy.optimizer, policy.task_columns, new)
+            self._new_tasks = []
         policy.optimizer.step()
         policy.optimizer.zero_grad()
+        if policy.bank is not None:
+            policy.bank.step()
 
     def _log_update(self, losses: list[dict[str, th.Tensor]]) -> None:
         buffer = self.rollout_buffer
@@ -166,12 +167,19 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         if all(evaluation.distilled_parameters is not None for evaluation in evaluations):
             priors = th.cat([evaluation.distilled_parameters for evaluation in evaluations])  # type: ignore[misc]
             rows["kl"] = family.kl_divergence(parameters, priors)
+            if self.policy.bank is not None:
+                # Σz q_iz KL(πi‖π0^z), what is paid for, is more than the divergence from the pool.
+                rows["kl"] -= th.cat([evaluation.log_normalizer for evaluation in evaluations])  # type: ignore[misc]
         return {key: objective.task_means(values, tasks, self.n_tasks) for key, values in rows.items()}
 
     def _log_divergences(self) -> None:
-        if self._evaluations:
-            for key, means in self._measure_policies().items():
-                self._record_by_task(key, means)
+        if not self._evaluations:
+            return
+        for key, means in self._measure_policies().items():
+            self._record_by_task(key, means)
+        if self.policy.bank is not None:
+            for component, shares in enumerate(self.policy.bank.responsibilities.detach().t()):
+                self._record_by_task(f"distilled_{component}", shares)
 
     def _record_by_task(self, key: str, values: th.Tensor) -> None:
         for name, value in zip(self.task_names, values.tolist(), strict=True):

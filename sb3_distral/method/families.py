@@ -53,6 +53,16 @@ class Family(ABC):
         :return: Parameters of πi, shape (batch, n_parameters)
         """
 
+    def pool(self, components: th.Tensor, weights: th.Tensor) -> th.Tensor:
+        """
+        Pool policies into π̄ ∝ Πz π0^z(a)^q_z, their weighted geometric mean: natural parameters add.
+
+        :param components: Parameters of the policies, shape (k, batch, n_parameters)
+        :param weights: q_z, sums to 1, shape (batch, k)
+        :return: Parameters of the pool, shape (batch, n_parameters)
+        """
+        return self.canonical((weights.t().unsqueeze(2) * components).sum(dim=0))
+
     def neutral(self) -> th.Tensor:
         """
         Give outputs f under which two columns are π0^α.
@@ -290,6 +300,13 @@ class Gaussian(Family):
         precisions, task_precisions = weight * (-2.0 * log_stds).exp(), (-2.0 * task_log_stds).exp()
         sums = precisions + task_precisions
         return th.cat([(precisions * means + task_precisions * task_means) / sums, -0.5 * sums.log()], dim=-1)
+
+    @override
+    def pool(self, components: th.Tensor, weights: th.Tensor) -> th.Tensor:
+        means, log_stds = components.chunk(2, dim=-1)
+        precisions = weights.t().unsqueeze(2) * (-2.0 * log_stds).exp()
+        sums = precisions.sum(dim=0)
+        return th.cat([(precisions * means).sum(dim=0) / sums, -0.5 * sums.log()], dim=-1)
 
     @override
     def neutral(self) -> th.Tensor:

@@ -51,6 +51,17 @@ class TaskFeatures(nn.Module):
         chunks = zip(self.extractors, layout.rows_by_task(), layout.counts, strict=True)
         return th.cat([self._extract(own, select_rows(observations, rows)) for own, rows, count in chunks if count > 0])
 
+    def all(self, observations: PyTorchObs, n_tasks: int) -> th.Tensor:
+        """
+        Extract the features of every row for every task.
+
+        :param observations: Plain observations
+        :param n_tasks: Number of tasks
+        :return: Features, shape (n_tasks, batch, features)
+        """
+        features = [self._extract(own, observations) for own in self.extractors]
+        return th.stack(features if len(features) == n_tasks else features * n_tasks)
+
     def _extract(self, extractor: nn.Module, observations: PyTorchObs) -> th.Tensor:
         preprocessed = preprocess_obs(observations, self.observation_space, self.normalize_images)
         return extractor(preprocessed)  # type: ignore[no-any-return]
@@ -114,9 +125,26 @@ class TaskColumns(nn.Module):
         value_features = features if is_shared else layout.pad(self.value_features_extractor(observations, layout))
         return self._read_out(features, value_features, layout)
 
+    def all(self, observations: PyTorchObs) -> tuple[th.Tensor, th.Tensor]:
+        """
+        Evaluate every network on every row.
+
+        :param observations: Plain observations
+        :return: Outputs f, shape (n_tasks, batch, n_parameters), and values, shape (n_tasks, batch, 1)
+        """
+        features = self.features_extractor.all(observations, self.n_tasks)
+        is_shared = self.value_features_extractor is self.features_extractor
+        return self._outputs(
+            features, features if is_shared else self.value_features_extractor.all(observations, self.n_tasks)
+        )
+
     def _read_out(
         self, features: th.Tensor, value_features: th.Tensor, layout: TaskLayout
     ) -> tuple[th.Tensor, th.Tensor]:
+        outputs, values = self._outputs(features, value_features)
+        return layout.unpad(outputs), layout.unpad(values)
+
+    def _outputs(self, features: th.Tensor, value_features: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
         if self.paired:
             actor, critic = self.actors(features.repeat(2, 1, 1)).split(self.n_tasks)
         else:
@@ -124,7 +152,7 @@ class TaskColumns(nn.Module):
         outputs = self.action_net(actor)
         if self.log_std is not None:
             outputs = self.log_std(outputs)
-        return layout.unpad(outputs), layout.unpad(self.value_net(critic))
+        return outputs, self.value_net(critic)
 
     def values(self, observations: PyTorchObs, tasks: th.Tensor) -> th.Tensor:
         """

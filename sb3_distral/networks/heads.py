@@ -22,6 +22,7 @@ from sb3_distral.errors import UsageError
 from sb3_distral.method.choices import TaskMask, narrow, unmasked
 from sb3_distral.method.families import make_family
 from sb3_distral.networks.distributions import make_distribution
+from sb3_distral.networks.view import View, put_on
 
 
 class Maskable:
@@ -89,6 +90,7 @@ class Column(Maskable, ActorCriticPolicy):
     :param args: As :class:`ActorCriticPolicy`
     :param state_dependent_std: Whether the network puts out standard deviations too, for Box actions
     :param task_mask: Fixed mask of the one task whose policy this is
+    :param view: What it may see of its observations, see :mod:`sb3_distral.networks.view`
     :param observation_normalization: How the observations of its training were normalised, which this class only keeps
     :param kwargs: As :class:`ActorCriticPolicy`
     """
@@ -98,6 +100,7 @@ class Column(Maskable, ActorCriticPolicy):
         *args: Any,
         state_dependent_std: bool = False,
         task_mask: TaskMask | None = None,
+        view: View | None = None,
         observation_normalization: Any = None,
         **kwargs: Any,
     ):
@@ -105,6 +108,9 @@ class Column(Maskable, ActorCriticPolicy):
         super().__init__(*args, **kwargs)
         self.observation_normalization = observation_normalization
         self.set_task_mask(task_mask)
+        self.view = view
+        if view is not None:
+            put_on(self, view)
 
     @override
     def _build(self, lr_schedule: Schedule) -> None:
@@ -128,7 +134,7 @@ class Column(Maskable, ActorCriticPolicy):
     @override
     def _get_constructor_parameters(self) -> dict[str, Any]:
         # Named only where they are set, so that Stable-Baselines3's own class can load the file otherwise.
-        names = ("state_dependent_std", "task_mask", "observation_normalization")
+        names = ("state_dependent_std", "task_mask", "view", "observation_normalization")
         own = {name: getattr(self, name) for name in names if getattr(self, name)}
         return {**super()._get_constructor_parameters(), **own}
 

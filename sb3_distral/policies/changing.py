@@ -7,7 +7,19 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from sb3_distral.networks.rearranging import move_state, rearrange
+from sb3_distral.networks.view import check_blind
 from sb3_distral.policies.feedforward import DistralPolicy
+
+
+def check_new_tasks(policy: DistralPolicy) -> None:
+    """
+    Refuse new tasks of which no column could begin as π0.
+
+    :param policy: The policy
+    :raises UsageError: If its one column would see what π0 does not
+    """
+    if policy.architecture == "one_column":
+        check_blind(policy.distilled_policy)
 
 
 def change_tasks(
@@ -20,8 +32,9 @@ def change_tasks(
     """
     Let tasks leave a policy and others come to it.
 
-    Columns of tasks that stay are the same bit for bit, and so is what the optimizer knows of them. New ones begin with
-    the distilled policy, as in :meth:`DistralPolicy.start_from`. Weights of π0 and masks are the algorithm's to set.
+    Columns of tasks that stay are the same bit for bit, and so is what the optimizer knows of them, and with several
+    distilled policies their responsibilities. New ones begin with the distilled policy, as in
+    :meth:`DistralPolicy.start_from`, or between all of them alike. Weights of π0 and masks are the algorithm's to set.
 
     :param policy: The policy
     :param observation_space: Space of observations with the new tasks
@@ -36,6 +49,8 @@ def change_tasks(
         [policy.distilled_weights[list(kept)], policy.distilled_weights.new_full((n_new,), initial_weight)]
     )
     policy.last_step = None
+    if policy.bank is not None:
+        policy.bank.change_tasks(kept, n_new)
     if policy.task_columns is None:
         return
     before, former = policy.task_columns, policy.optimizer
@@ -45,14 +60,15 @@ def change_tasks(
         def make_column() -> ActorCriticPolicy:
             return policy._make_column(policy._dummy_schedule)
 
-        new = [policy.column_like(policy.distilled_policy)] * n_new
+        # Silent columns, but one column is that of the one distilled policy.
+        new = [policy.column_like(policy.copy_distilled()[0])] * n_new
         policy.task_columns = after = rearrange(before, kept, new, make_column).to(policy.device)
         policy.optimizer = policy.make_optimizer(former.param_groups[0]["lr"])
         state = dict(former.state)
         moved = move_state(state, before, after, kept, make_column)
     options = {name: value for name, value in former.param_groups[0].items() if name != "params"}
     policy.optimizer.param_groups[0].update(options)
-    for parameter in policy.distilled_policy.parameters():
+    for parameter in policy.distilled_columns.parameters():
         if parameter in state:
             policy.optimizer.state[parameter] = state[parameter]
     policy.optimizer.state.update(moved)

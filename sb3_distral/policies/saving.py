@@ -66,6 +66,10 @@ def _is_architecture(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(map(_is_size, value))
 
 
+def _is_view(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(own, bool | str) for own in value)
+
+
 def _are_extractor_arguments(value: Any) -> bool:
     known = {"features_dim": _is_size, "cnn_output_dim": _is_size, "normalized_image": _is_flag}
     return isinstance(value, dict) and all(name in known and known[name](own) for name, own in value.items())
@@ -80,6 +84,7 @@ VALUES: dict[str, Callable[[Any], bool]] = {
     "ortho_init": _is_flag,
     "log_std_init": _is_number,
     "state_dependent_std": _is_flag,
+    "view": _is_view,
     "lstm_hidden_size": _is_size,
     "n_lstm_layers": _is_size,
 }
@@ -198,8 +203,11 @@ def _build(described: Json) -> BasePolicy:
     if weight is None:
         policy = column_class(*own_spaces, BasePolicy._dummy_schedule, **arguments)
     else:
+        without_view = {name: value for name, value in arguments.items() if name != "view"}
         policy_class = RecurrentTaskPolicy if issubclass(column_class, LstmColumn) else TaskPolicy
-        policy = policy_class(*own_spaces, column_class, arguments, float(weight))
+        policy = policy_class(
+            *own_spaces, column_class, without_view, float(weight), distilled_view=arguments.get("view")
+        )
     if described["task_mask"] is not None:
         policy.set_task_mask(_mask_from_json(described["task_mask"], unmasked(policy.action_space)))
     if described["observation_normalization"] is not None:

@@ -1,5 +1,6 @@
 """The policy of one task on its own."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch as th
@@ -7,12 +8,14 @@ from gymnasium import spaces
 from stable_baselines3.common.distributions import Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
+from torch import nn
 from typing_extensions import override
 
 from sb3_distral.method.choices import TaskMask
 from sb3_distral.method.families import make_family
 from sb3_distral.networks.distributions import distribution_of
 from sb3_distral.networks.heads import Maskable, evaluate_actor
+from sb3_distral.networks.view import View
 
 
 class TaskPolicy(Maskable, BasePolicy):
@@ -25,6 +28,7 @@ class TaskPolicy(Maskable, BasePolicy):
     :param column_kwargs: Arguments of both columns, as ``policy_kwargs``
     :param distilled_weight: Weight α of π0
     :param task_mask: Fixed mask of the task
+    :param distilled_view: What π0 may see, see :mod:`sb3_distral.networks.view`
     """
 
     def __init__(
@@ -35,15 +39,21 @@ class TaskPolicy(Maskable, BasePolicy):
         column_kwargs: dict[str, Any],
         distilled_weight: float,
         task_mask: TaskMask | None = None,
+        distilled_view: View | None = None,
     ):
         super().__init__(observation_space, action_space)
         self.column_class, self.column_kwargs = column_class, column_kwargs
         self.distilled_weight = distilled_weight
         self.set_task_mask(task_mask)
         self.family = make_family(action_space, column_kwargs.get("state_dependent_std", False))
-        arguments: Any = (observation_space, action_space, self._dummy_schedule)
-        self.distilled_policy = column_class(*arguments, **column_kwargs)
-        self.task_column = column_class(*arguments, **column_kwargs)
+        self.distilled_view = distilled_view
+        self.distilled_policy = self._make_column(distilled_view)
+        self.task_column = self._make_column()
+
+    def _make_column(self, view: View | None = None) -> ActorCriticPolicy:
+        arguments: Any = (self.observation_space, self.action_space, self._dummy_schedule)
+        kwargs = self.column_kwargs if view is None else {**self.column_kwargs, "view": view}
+        return self.column_class(*arguments, **kwargs)
 
     def get_distribution(self, obs: PyTorchObs) -> Distribution:
         """
@@ -87,4 +97,31 @@ class TaskPolicy(Maskable, BasePolicy):
     @override
     def _get_constructor_parameters(self) -> dict[str, Any]:
         names = ("observation_space", "action_space", "column_class", "column_kwargs", "distilled_weight", "task_mask")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in (*names, "distilled_view")}
+
+
+class MixtureTaskPolicy(TaskPolicy):
+    """
+    The policy of one task among several distilled ones, πi ∝ Πz π0^z^(α q_iz) exp(f), on plain observations.
+
+    :param arguments: As :class:`TaskPolicy`
+    :param responsibilities: q_iz of each distilled policy, they sum to 1
+    :param named_arguments: As :class:`TaskPolicy`
+    """
+
+    def __init__(self, *arguments: Any, responsibilities: Sequence[float], **named_arguments: Any):
+        super().__init__(*arguments, **named_arguments)
+        self.responsibilities = list(responsibilities)
+        others = [self._make_column(self.distilled_view) for _ in self.responsibilities[1:]]
+        self.components = nn.ModuleList([self.distilled_policy, *others])
+
+    @override
+    def get_distribution(self, obs: PyTorchObs) -> Distribution:
+        outputs = th.stack([evaluate_actor(component, obs) for component in self.components])  # type: ignore[arg-type]
+        weights = outputs.new_tensor(self.responsibilities).expand(outputs.shape[1], -1)
+        pooled = self.family.pool(self.family.canonical(outputs), weights)
+        return self.combine(pooled, evaluate_actor(self.task_column, obs))
+
+    @override
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return {**super()._get_constructor_parameters(), "responsibilities": self.responsibilities}

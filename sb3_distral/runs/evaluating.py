@@ -99,9 +99,11 @@ def evaluate(
     choice = choose_tasks(path, tasks or TaskChoice(), trained)
     with closing(choice.make_eval_env(n_episodes)) as env:
         check_spaces(model, env)
-        policies: dict[str, Any] = {DISTILLED_POLICY: DistilledPredictor(model.distilled_policy)}
+        policies: dict[str, Any]
         if choice.is_same(trained) if trained is not None else env.task_names == model.task_names:
-            policies = {TASK_POLICY: model, **policies}
+            policies = {TASK_POLICY: model, DISTILLED_POLICY: DistilledPredictor.of(model)}
+        else:
+            policies = {DISTILLED_POLICY: DistilledPredictor(model.distilled_policy)}
         returns: Returns = {}
         for name, policy in policies.items():
             # The same first states for every policy.
@@ -151,7 +153,7 @@ def check_spaces(model: DistralAlgorithm, env: TaskVecEnv) -> None:
     :param env: The tasks
     :raises UsageError: If their spaces are others than those of its training
     """
-    own, space = model.distilled_policy, env.observation_space
+    own, space = model.distilled_policies[0], env.observation_space
     assert isinstance(space, spaces.Dict)
     seen = as_seen_by_policies(plain_space(space))
     pairs = {"observation": (own.observation_space, seen), "action": (own.action_space, env.action_space)}

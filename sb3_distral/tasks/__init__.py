@@ -7,6 +7,7 @@ from sb3_distral.errors import UsageError
 from sb3_distral.tasks import world_hooks
 from sb3_distral.tasks.adapters import BatchedVecEnv, SingleTaskEnv
 from sb3_distral.tasks.batched import BatchedTasks
+from sb3_distral.tasks.grids.families import GridFamilies
 from sb3_distral.tasks.grids.likeness import GridLikeness
 from sb3_distral.tasks.grids.mazes import GridMazes
 from sb3_distral.tasks.grids.navigation import GridNavigation
@@ -33,6 +34,7 @@ SUITES: dict[str, Suite] = {
     suite.name: suite
     for suite in (
         ArraySuite.of("grid-mazes", "GridMaze", GridMazes),
+        ArraySuite.of("grid-families", "GridFamily", GridFamilies),
         ArraySuite.of("grid-scales", "GridScale", GridScales),
         ArraySuite.of("grid-navigation", "GridNavigation", GridNavigation),
         ArraySuite.of("grid-tag", "GridTag", GridTag),

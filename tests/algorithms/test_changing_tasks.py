@@ -183,6 +183,29 @@ def test_new_tasks_begin_with_the_distilled_policy(learner, architecture):
     th.testing.assert_close(evaluation.task_parameters, evaluation.distilled_parameters)
 
 
+@pytest.mark.parametrize("architecture", ["one_column", "two_columns"])
+def test_new_tasks_see_all_and_begin_with_what_the_distilled_policy_sees(architecture):
+    view, kwargs = [True] * 50 + [False] * 26 + [True] * 5, {"net_arch": [6]}
+    arguments = {"architecture": architecture, "distilled_view": view, "policy_kwargs": kwargs}
+    weight = {"distilled_weight": 1.0} if architecture == "two_columns" else {}
+    model = go_on(DistralA2C(mazes(0, 1), seed=0, device="cpu", n_steps=N_STEPS, **arguments, **weight))
+    model.add_tasks(mazes(3))
+    rows = {key: value[4:] for key, value in model.env.venv.reset().items()}
+    with th.no_grad():
+        evaluation = model.policy.evaluate(model.policy.obs_to_tensor(rows)[0], distilled=True)
+    th.testing.assert_close(evaluation.task_parameters, evaluation.distilled_parameters)
+
+
+def test_one_column_does_not_begin_with_features_of_a_part():
+    space = spaces.Dict({"image": spaces.Box(0, 255, (3, 36, 36), np.uint8), "place": spaces.Box(-1, 1, (2,))})
+    arguments = {"architecture": "one_column", "distilled_view": ["place"], "device": "cpu"}
+    model = DistralA2C({"a": lambda: SpaceEnv(space)}, **arguments)
+    before = training_state(model)
+    with pytest.raises(UsageError, match=r"sees only .*'place'.* features extractor learns from them"):
+        model.add_tasks({"b": lambda: SpaceEnv(space)})
+    assert_equal(training_state(model), before)
+
+
 def test_first_steps_of_a_new_column_are_no_longer_than_later_ones():
     model = DistralA2C(mazes(0, 1, n_envs=8), seed=0, device="cpu", learning_rate=2e-3).learn(12_000)
     model.add_tasks(mazes(2, n_envs=8))

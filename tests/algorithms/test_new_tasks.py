@@ -6,8 +6,9 @@ import torch as th
 from gymnasium import spaces
 from helpers import SpaceEnv, TableEnv, randomize
 
-from sb3_distral import DistralA2C, DistralPPO, RecurrentDistralA2C, RecurrentDistralPPO
+from sb3_distral import DistralA2C, DistralPPO, RecurrentDistralA2C, RecurrentDistralPPO, distilled_parameters
 from sb3_distral.errors import UsageError
+from sb3_distral.networks.view import first_weights
 
 PLAIN = spaces.Box(-1.0, 1.0, (3,), np.float32)
 KWARGS = {"net_arch": [8], "activation_fn": th.nn.ReLU}
@@ -158,3 +159,47 @@ def test_a_whole_model_is_refused():
     for wrong in (old, old.policy, old.task_policy(0)):
         with pytest.raises(UsageError, match=f"is a {type(wrong).__name__}; expected the policy π0"):
             DistralA2C([ActionEnv] * 2, distilled_policy=wrong)
+
+
+SEEN = [True, False, True]
+
+
+@pytest.mark.parametrize("architecture", ["one_column", "two_columns", "shared"])
+def test_what_the_distilled_policy_sees_is_taken_along(architecture):
+    old = trained(distilled_view=SEEN)
+    with th.no_grad():
+        # As they are after a training, in which nothing comes through.
+        for weight in first_weights(old.distilled_policy):
+            weight[:, 1] = 0.0
+    new = on_new_tasks(old, architecture=architecture)
+    assert new.distilled_policy.view == SEEN
+    observations = {"obs": th.randn(30, 3), "task": th.arange(30) % 3}
+    others = {**observations, "obs": observations["obs"].clone()}
+    others["obs"][:, 1] += 1.0
+    with th.no_grad():
+        first, second = (new.policy.evaluate(own, distilled=True) for own in (observations, others))
+    assert th.equal(first.distilled_parameters, second.distilled_parameters)
+    assert float(new.policy.family.kl_divergence(first.task_parameters, first.distilled_parameters).max()) < 1e-6
+    # Task columns see all, and can learn from it.
+    if architecture != "shared":
+        randomize(new.policy.task_columns)
+        assert not th.equal(*(new.policy.evaluate(own).task_parameters for own in (observations, others)))
+    new.learn(60)
+
+
+def test_another_view_of_a_policy_that_is_taken_along_is_refused():
+    with pytest.raises(UsageError, match="distilled_view=\\[0\\] was given with a distilled_policy"):
+        on_new_tasks(trained(), distilled_view=[0])
+
+
+def test_features_learned_from_what_is_hidden_cannot_be_a_column_that_sees_all():
+    space = spaces.Dict({"image": spaces.Box(0, 255, (3, 36, 36), np.uint8), "place": PLAIN})
+    old = DistralA2C([lambda: SpaceEnv(space)] * 2, distilled_view=["place"], device="cpu")
+    new = [lambda: SpaceEnv(space)] * 2
+    assert DistralA2C(new, distilled_policy=old.distilled_policy, device="cpu").distilled_policy.view == ["place"]
+    for act in (
+        lambda: DistralA2C(new, distilled_policy=old.distilled_policy, architecture="one_column", device="cpu"),
+        lambda: distilled_parameters(old),
+    ):
+        with pytest.raises(UsageError, match="sees only"):
+            act()

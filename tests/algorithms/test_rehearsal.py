@@ -133,6 +133,12 @@ def test_a_distilled_policy_that_comes_along_is_rehearsed():
     assert former_of(distral(table_tasks(3), randomized=False, distilled_policy=old.distilled_policy)) is None
 
 
+def test_the_former_policy_sees_what_the_distilled_policy_sees():
+    model = distral(table_tasks(3), rehearsal_coef=COEF, distilled_view=[0, 2]).remove_tasks(["table-0"])
+    evaluation = model.policy.evaluate({"obs": th.rand(6, 4), "task": th.arange(6) % 2}, distilled=True, former=True)
+    assert th.equal(evaluation.former_parameters, evaluation.distilled_parameters)
+
+
 def test_a_recurrent_former_policy_remembers_what_it_has_seen():
     """As long as π0 does not change, both remember the same."""
     model = recurrent(cue_tasks() * 2, rehearsal_coef=COEF, train_distilled=True, learning_rate=0.0).learn(4 * 6 * 2)

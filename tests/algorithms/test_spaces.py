@@ -11,7 +11,7 @@ from gymnasium import spaces
 from helpers import copied_parameters, randomize
 
 from sb3_distral import DistralA2C, DistralPPO, RecurrentDistralA2C, RecurrentDistralPPO
-from sb3_distral.policies.feedforward import Architecture
+from sb3_distral.policies.evaluation import Architecture
 
 LEARNERS = {"a2c": DistralA2C, "ppo": DistralPPO, "recurrent a2c": RecurrentDistralA2C}
 LEARNERS["recurrent ppo"] = RecurrentDistralPPO

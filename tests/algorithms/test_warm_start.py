@@ -120,3 +120,11 @@ def test_policies_that_the_host_does_not_have_are_refused(space, policy_kwargs):
     model = DistralA2C([partial(Acting, space)] * 2, policy_kwargs=policy_kwargs, device="cpu")
     with refuses("state_dependent_std", str(space), "VecDistilledPriorReward"):
         distilled_parameters(model)
+
+
+@pytest.mark.parametrize("host", [PPO, A2C])
+def test_the_host_acts_as_a_distilled_policy_that_sees_a_part(host):
+    model = DistralA2C([Toy] * 2, distilled_view=[0], device="cpu")
+    with th.no_grad():
+        model.distilled_policy.action_net.weight.normal_()
+    assert_acts_as_distilled(model, start(model, host, "MlpPolicy", Toy), Toy)

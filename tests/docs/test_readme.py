@@ -46,11 +46,13 @@ def test_every_logged_key_is_explained_and_exists() -> None:
     evaluation = TaskEvalCallback(mazes, n_eval_episodes=1, eval_freq=200, held_out=unseen)
     a2c = DistralA2C(env, seed=0, value_l2_coef=0.005, beta="auto", normalize_returns=True)
     logged = keys_of(a2c, callback=evaluation, log_interval=10)
+    logged |= keys_of(DistralA2C(env, seed=0, n_distilled=2), log_interval=10)
     pendulums = tasks.make("pendulums", seed=0, n_tasks=2)
     for environment in (env, pendulums):
         logged |= keys_of(DistralPPO(environment, seed=0, n_steps=100, batch_size=100, n_epochs=1), log_interval=1)
     explained = {cells[0] for cells in first_cells("What is logged")}
-    assert {re.sub(r"/(maze|pendulum)-\d", "/<task>", key) for key in logged} == explained
+    own = {re.sub(r"/(maze|pendulum)-\d", "/<task>", key) for key in logged}
+    assert {re.sub(r"distilled_\d", "distilled_<k>", key) for key in own} == explained
 
 
 def keys_of(model: DistralA2C | DistralPPO, **arguments: Any) -> set[str]:

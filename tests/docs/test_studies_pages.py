@@ -34,6 +34,8 @@ from experiments.transfer.study import read_results as read_transfer
 from experiments.two_rooms.page import CLAIMS, claims_lines
 from experiments.two_rooms.study import Study as TwoRooms
 from experiments.two_rooms.study import read_results as read_two_rooms
+from experiments.view import page as view_page
+from experiments.view.study import read_results as read_view
 from sb3_distral.tasks.grids.mazes import make_maze
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -131,6 +133,14 @@ def test_numbers_about_costs_and_scales_are_those_of_the_claims(name: str) -> No
     claims = (RESULTS / name / "claims.md").read_text(encoding="utf-8")
     numbers = re.findall(r"\d+\.\d+", prose)
     assert numbers and [number for number in numbers if not re.search(rf"\b{re.escape(number)}\b", claims)] == []
+
+
+def test_claims_and_numbers_about_the_view_are_those_of_the_results() -> None:
+    page = (RESULTS / "view" / view_page.PAGE).read_text(encoding="utf-8")
+    assert "\n".join(view_page.claims_lines(read_view(RESULTS / "view"))) + "\n" == page
+    prose = (DOCS / "transfer.md").read_text(encoding="utf-8").split("All numbers are from")[1].split("![Returns")[0]
+    numbers = re.findall(r"\d+\.\d\d\b", prose)
+    assert numbers and [number for number in numbers if number not in page] == []
 
 
 def test_what_figure_4_says_about_the_mazes() -> None:

@@ -21,9 +21,7 @@ from torch import nn
 
 from sb3_distral.envs.task_id import with_task
 from sb3_distral.errors import UsageError
-from sb3_distral.policies.feedforward import (
-    Architecture,
-)
+from sb3_distral.policies.evaluation import Architecture
 
 from .models import N_TASKS, batch, model_of, tensors
 

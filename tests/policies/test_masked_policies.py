@@ -14,7 +14,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from sb3_distral import DistralA2C, RecurrentDistralA2C, make_task_vec_env
 from sb3_distral.errors import UsageError
 from sb3_distral.networks.heads import Column, Maskable
-from sb3_distral.policies.feedforward import Architecture, MlpPolicy
+from sb3_distral.policies import MlpPolicy
+from sb3_distral.policies.evaluation import Architecture
 
 ALGORITHMS = {"feed-forward": DistralA2C, "recurrent": RecurrentDistralA2C}
 #: Of five actions, "few" has the first three without the second, "all" has all.

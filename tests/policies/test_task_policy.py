@@ -21,11 +21,8 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from sb3_distral.networks.heads import Column
-from sb3_distral.policies.feedforward import (
-    Architecture,
-    MlpPolicy,
-    TaskPolicy,
-)
+from sb3_distral.policies import MlpPolicy, TaskPolicy
+from sb3_distral.policies.evaluation import Architecture
 
 from .models import N_TASKS, batch, model_of, tensors
 

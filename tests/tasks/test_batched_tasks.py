@@ -14,6 +14,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_distral import tasks
 from sb3_distral.tasks import BatchedTasks, BatchedVecEnv, SingleTaskEnv
+from sb3_distral.tasks.grids.families import GridFamilies, GridFamilyEnv
 from sb3_distral.tasks.grids.likeness import GridLikeness, GridLikenessEnv
 from sb3_distral.tasks.grids.mazes import GridMazeEnv, GridMazes
 from sb3_distral.tasks.grids.navigation import GridNavigation, GridNavigationEnv
@@ -24,6 +25,7 @@ from sb3_distral.tasks.pendulums import PendulumEnv, Pendulums
 from sb3_distral.tasks.suites import ArraySuite
 
 ID_PREFIXES = {
+    "grid-families": "GridFamily",
     "grid-likeness": "GridLikeness",
     "grid-mazes": "GridMaze",
     "grid-navigation": "GridNavigation",
@@ -40,6 +42,7 @@ IDS = [f"sb3_distral/{ID_PREFIXES[suite]}-{task}-v0" for suite in SUITES for tas
 #: Suites whose tasks have one unchanging map each and nothing that moves but the agent.
 STILL_SUITES = ["grid-mazes", "grid-scales", "two-rooms"]
 OTHER_SUITE_SEED: dict[str, dict[str, Any]] = {
+    "grid-families": {"maze_seed": 1},
     "grid-likeness": {"maze_seed": 1, "likeness": 0.25},
     "grid-mazes": {"maze_seed": 1},
     "grid-navigation": {},
@@ -272,7 +275,9 @@ def test_invalid_numbers_are_refused(actions: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("invalid", [[], [-1], [0.5], [[0, 1]], 3])
-@pytest.mark.parametrize("suite", [GridLikeness, GridMazes, GridNavigation, GridScales, GridTag, Pendulums, TwoRooms])
+@pytest.mark.parametrize(
+    "suite", [GridFamilies, GridLikeness, GridMazes, GridNavigation, GridScales, GridTag, Pendulums, TwoRooms]
+)
 def test_invalid_tasks_are_refused(suite: Any, invalid: Any) -> None:
     with pytest.raises(ValueError, match="expected the task index"):
         suite(invalid)
@@ -285,7 +290,16 @@ def test_state_of_another_batch_size_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "env_class",
-    [GridLikenessEnv, GridMazeEnv, GridNavigationEnv, GridScaleEnv, GridTagEnv, PendulumEnv, TwoRoomsEnv],
+    [
+        GridFamilyEnv,
+        GridLikenessEnv,
+        GridMazeEnv,
+        GridNavigationEnv,
+        GridScaleEnv,
+        GridTagEnv,
+        PendulumEnv,
+        TwoRoomsEnv,
+    ],
 )
 def test_unknown_render_mode_is_refused(env_class: Any) -> None:
     with pytest.raises(ValueError, match="expected None or 'rgb_array'"):

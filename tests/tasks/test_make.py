@@ -16,6 +16,7 @@ from sb3_distral.tasks.grids.mazes import make_maze
 @pytest.mark.parametrize(
     ("suite", "prefix", "task_name", "n_tasks"),
     [
+        ("grid-families", "GridFamily", "family", 8),
         ("grid-likeness", "GridLikeness", "likeness", 8),
         ("grid-mazes", "GridMaze", "maze", 8),
         ("grid-scales", "GridScale", "scale", 8),
@@ -74,7 +75,9 @@ def test_suite_arguments_reach_the_suite() -> None:
 
 
 def test_unknown_suite_is_refused_with_the_names() -> None:
-    with pytest.raises(ValueError, match=r"no suite 'maze', expected one of \['grid-likeness', .*'two-rooms'\]"):
+    with pytest.raises(
+        ValueError, match=r"no suite 'maze', expected one of \['grid-families', 'grid-likeness', .*'two-rooms'\]"
+    ):
         tasks.make("maze")
 
 

@@ -75,17 +75,24 @@ def wishes(task: int, likeness: float, maze_seed: int = 0) -> Array:
     common = np.random.default_rng([maze_seed, 0]).integers(2, size=N_PASSAGES)
     drawn = np.random.default_rng([maze_seed, 1 + task // 2]).integers(2, size=N_PASSAGES)
     own = drawn if task % 2 == 0 else 1 - drawn
-    return np.where(np.arange(N_PASSAGES) < _n_common(likeness), common, own)
+    return np.where(np.arange(N_PASSAGES) < n_common(likeness), common, own)
 
 
-def _n_common(likeness: float) -> int:
-    n_common = likeness * N_PASSAGES
-    if not 0 <= likeness <= 1 or abs(n_common - round(n_common)) > 1e-9:
+def n_common(likeness: float) -> int:
+    """
+    Count the passages in which all tasks want the same switch.
+
+    :param likeness: the dial
+    :return: how many of the first ones
+    :raises ValueError: if ``likeness`` is outside its range
+    """
+    number = likeness * N_PASSAGES
+    if not 0 <= likeness <= 1 or abs(number - round(number)) > 1e-9:
         raise UsageError(
             f"likeness is {likeness!r}, expected a number from 0 to 1 in steps of {1 / N_PASSAGES:g}, one for each of "
             f"the {N_PASSAGES} pairs of switches; pass for example likeness=0.5."
         )
-    return round(n_common)
+    return round(number)
 
 
 class GridLikeness(BatchedTasks):
@@ -125,7 +132,7 @@ class GridLikeness(BatchedTasks):
         #: Reward of every action in every cell, shape ``(n_envs, n_cells, 4)``.
         self.payoffs = np.zeros((self.n_envs, len(self._positions), len(MOVES)))
         for payoff, task in zip(self.payoffs, self.tasks.tolist(), strict=True):
-            wanted = np.eye(2)[wishes(task, likeness, maze_seed)]
+            wanted = np.eye(2)[self._wishes(task)]
             payoff[self.maze.passages[:, None], self.maze.presses] = 2 * wanted - 1
         one_hot = np.eye(SIZE, dtype=np.float32)
         seen = views(self.maze.walls.astype(np.float32), self._positions, outside=1.0)
@@ -134,6 +141,9 @@ class GridLikeness(BatchedTasks):
         self.action_space = spaces.Discrete(len(MOVES))
         self._rows, self.cell = np.arange(self.n_envs), np.zeros(self.n_envs, dtype=np.int64)
         self._begin_episode(self._rows)
+
+    def _wishes(self, task: int) -> Array:
+        return wishes(task, self.likeness, self.maze_seed)
 
     @property
     def walls(self) -> Array:

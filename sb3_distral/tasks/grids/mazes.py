@@ -32,11 +32,17 @@ def make_maze(task: int, size: int = 13, maze_seed: int = 0) -> Layout:
     generator = np.random.default_rng([maze_seed, task])
     walls = carve_maze(size, generator)
     goal = generator.choice(free_cells(walls))
-    return Layout(walls, goal, _features(walls, goal))
+    return Layout(walls, goal, maze_features(walls, goal))
 
 
-def _features(walls: Array, goal: Array) -> Array:
-    """Return view of walls, view of goal, one-hot row and column by free cell, shape ``(n_cells, 50 + 2 * size)``."""
+def maze_features(walls: Array, goal: Array) -> Array:
+    """
+    Tell what is seen in each free cell.
+
+    :param walls: ``bool``, shape ``(size, size)``
+    :param goal: (row, column) of the goal
+    :return: view of walls, view of goal, one-hot row and column, shape ``(n_cells, 50 + 2 * size)``
+    """
     cells, one_hot = free_cells(walls), np.eye(len(walls), dtype=np.float32)
     goal_map = np.zeros(walls.shape, dtype=np.float32)
     goal_map[tuple(goal)] = 1.0
@@ -84,7 +90,10 @@ class GridMazes(GridTasks):
             raise UsageError(f"size is {size!r}, expected an odd number of cells >= 5; pass for example size=13.")
         check_seed("maze_seed", maze_seed)
         self.size, self.maze_seed = size, maze_seed
-        super().__init__(tasks, lambda task: make_maze(task, size, maze_seed), MOVES, lowest_reward=0.0)
+        super().__init__(tasks, lambda task: self._make_layout(task, size, maze_seed), MOVES, lowest_reward=0.0)
+
+    def _make_layout(self, task: int, size: int, maze_seed: int) -> Layout:
+        return make_maze(task, size, maze_seed)
 
     @override
     def _advance(self, actions: Array) -> tuple[Array, Array]:

@@ -1,0 +1,1 @@
+"""Several distilled policies, where tasks come in two families that do opposite things and where they do not."""

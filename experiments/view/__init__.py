@@ -1,0 +1,1 @@
+"""What π0 may see, and what it is worth on mazes never seen before."""
