@@ -115,6 +115,13 @@ class LstmColumn(Column, RecurrentActorCriticPolicy):
         )
 
     @override
+    def make_features_extractor(self) -> BaseFeaturesExtractor:
+        extractor = super().make_features_extractor()
+        # Of MultiDiscrete observations Stable-Baselines3 gives a number of numpy's, which LSTMs do not take.
+        extractor._features_dim = int(extractor.features_dim)
+        return extractor
+
+    @override
     def _get_constructor_parameters(self) -> dict[str, Any]:
         # sb3-contrib forgets these, so that a policy saved alone comes back with the default sizes.
         sizes = {"lstm_hidden_size": self.lstm_actor.hidden_size, "n_lstm_layers": self.lstm_actor.num_layers}
