@@ -8,6 +8,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_distral.envs.normalization import current_normalization, normalization_of
 from sb3_distral.envs.spaces import join, join_actions
 from sb3_distral.envs.task_id import plain_space
 from sb3_distral.errors import UsageError
@@ -195,6 +196,22 @@ def check_same_spaces(distilled_policy: ActorCriticPolicy, env: VecEnv) -> None:
                 f"The tasks have the {kind} space {space}, the distilled_policy has {known[kind]}. Give tasks like "
                 "those that it was trained on, or wrap them so that they are; of discrete actions they may have fewer."
             )
+
+
+def check_normalized_alike(distilled_policy: ActorCriticPolicy, env: VecEnv) -> None:
+    """
+    Refuse to show a distilled policy observations as they are, where it has learned from normalised ones.
+
+    :param distilled_policy: π0 of another model
+    :param env: The tasks
+    :raises UsageError: If those of its training were in a ``VecNormalize``, and these are not
+    """
+    if normalization_of(distilled_policy) is not None and current_normalization(env) is None:
+        raise UsageError(
+            "The distilled_policy was trained on observations that VecNormalize normalised, and these tasks give them "
+            "as they are. Give normalize_as_trained(make_task_vec_env(tasks), distilled_policy) as the tasks, or put "
+            "them into a VecNormalize of their own."
+        )
 
 
 def check_one_start(distilled_policy: ActorCriticPolicy | None, n_distilled: int) -> None:

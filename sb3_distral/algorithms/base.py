@@ -17,6 +17,7 @@ from typing_extensions import override
 from sb3_distral.algorithms.arguments import (
     check_costs_of_bank,
     check_memory,
+    check_normalized_alike,
     check_one_start,
     check_same_spaces,
     choose_policy_class,
@@ -31,6 +32,7 @@ from sb3_distral.algorithms.arguments import (
 from sb3_distral.algorithms.buffers import TaskRolloutBuffer
 from sb3_distral.algorithms.changing_tasks import ChangingAlgorithm
 from sb3_distral.algorithms.distillation import DistillationCallback
+from sb3_distral.algorithms.finite import check_rollout
 from sb3_distral.algorithms.logs import record_of_task
 from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.algorithms.saving import check_names
@@ -140,6 +142,7 @@ class DistralAlgorithm(ChangingAlgorithm):
             policy_kwargs = {**networks_of(distilled_policy), **(policy_kwargs or {})}
             if task_env is not None:
                 check_same_spaces(distilled_policy, task_env)
+                check_normalized_alike(distilled_policy, task_env)
                 task_env = RegularizedReward(with_actions(task_env.venv, distilled_policy.action_space))
         super().__init__(
             choose_policy_class(policy, space, self.policy_aliases),  # type: ignore[arg-type]
@@ -299,6 +302,7 @@ class DistralAlgorithm(ChangingAlgorithm):
             self._connect_return_scales(self.env)
             self.task_masks = getattr(self.env, "task_masks", None)
         self.policy.set_task_masks(self.task_masks)
+        self.policy.task_names = self.task_names
         self._update_costs()
 
     @override
@@ -360,7 +364,19 @@ class DistralAlgorithm(ChangingAlgorithm):
     @override
     def collect_rollouts(self, *args: Any, **kwargs: Any) -> bool:
         self._follow_cost_schedules()
-        return super().collect_rollouts(*args, **kwargs)
+        return self._check_rollout(super().collect_rollouts(*args, **kwargs))
+
+    def _check_rollout(self, goes_on: bool) -> bool:
+        """
+        Check a roll-out before something is learned from it.
+
+        :param goes_on: Whether it is full, and the training goes on
+        :return: The same
+        """
+        if goes_on:
+            assert self.env is not None
+            check_rollout(self.rollout_buffer, self.env.tasks, self.task_names)
+        return goes_on
 
     def _follow_cost_schedules(self) -> None:
         if not self._cost_schedule.is_constant:
@@ -401,6 +417,10 @@ class DistralAlgorithm(ChangingAlgorithm):
         wrapped = self._wrap_env(with_actions(inner, self.action_space))
         super().set_env(wrapped, force_reset)
         self._connect_env()
+        if self._resume_state is not None:
+            # Of a model that was loaded without its environment.
+            self._restore_statistics(self._resume_state)
+            self._resume_state = None
 
     @override
     def _excluded_save_params(self) -> list[str]:

@@ -10,15 +10,19 @@ from typing import Any, TypeVar
 import torch as th
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.save_util import json_to_data, open_path
+from stable_baselines3.common.vec_env import VecNormalize
 from typing_extensions import override
 
 from sb3_distral.algorithms.checkpoint import env_state, random_state, set_env_state, set_random_state
 from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.envs.changing import with_actions
 from sb3_distral.envs.normalization import ObservationNormalization, current_normalization
+from sb3_distral.envs.state import put_back
+from sb3_distral.envs.statistics import are_finite, normalized_parts, pooled
 from sb3_distral.envs.task_vec_env import has_tasks, holds_vec_envs, make_task_vec_env
 from sb3_distral.errors import UsageError
 from sb3_distral.files import atomic_write
+from sb3_distral.policies.checks import is_finite
 
 SelfResumable = TypeVar("SelfResumable", bound="ResumableAlgorithm")
 
@@ -50,7 +54,8 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         exclude: Iterable[str] | None = None,
         include: Iterable[str] | None = None,
     ) -> None:
-        self._resume_state = self._get_resume_state()
+        self._check_worth_saving(path)
+        loaded, self._resume_state = self._resume_state, self._get_resume_state()
         self._current_normalization()
         try:
             if isinstance(path, io.BufferedIOBase):
@@ -60,7 +65,24 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
                 with atomic_write(path if path.suffix else path.with_name(f"{path.name}.zip")) as beside:
                     super().save(beside, exclude, include)
         finally:
-            self._resume_state = None
+            self._resume_state = loaded
+
+    @override
+    def get_vec_normalize_env(self) -> VecNormalize | None:
+        # So that CheckpointCallback writes statistics and EvalCallback synchronises them. Those of several tasks are
+        # pooled, as π0 carries them; the file of the model holds those of each.
+        layers = [] if self.env is None or self._vec_normalize_env else list(normalized_parts(self.env).values())
+        if not layers:
+            return self._vec_normalize_env
+        return layers[0] if self.env.num_envs == layers[0].num_envs else pooled(layers)  # type: ignore[union-attr]
+
+    def _check_worth_saving(self, path: Any) -> None:
+        if not is_finite(self.policy) or (self.env is not None and not are_finite(self.env)):
+            raise UsageError(
+                f"The model is not saved to {path}, and what may be there stays: its training diverged, after "
+                f"{self.num_timesteps} steps it has parameters or statistics (of VecNormalize) that are not finite. Go "
+                "on from an earlier save, or train anew with a lower learning rate or smaller rewards."
+            )
 
     @classmethod
     @override
@@ -84,11 +106,13 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         model = super().load(path, env, device, custom_objects, print_system_info, True, **kwargs)
         if env is not None and model._resume_state is not None:
             model._restore(model._resume_state, force_reset)
-        model._resume_state = None
+            model._resume_state = None
         return model
 
     def _get_resume_state(self) -> dict[str, Any]:
         env = self.env
+        if env is None and self._resume_state is not None:
+            return self._resume_state  # of a model that was loaded without its environment
         place = None if env is None or env.last_observations is None else env_state(env.venv)
         state: dict[str, Any] = {"random": random_state(), "env": place}
         if env is not None and place is not None:
@@ -98,11 +122,20 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
     def _restore(self, state: dict[str, Any], force_reset: bool) -> None:
         assert self.env is not None
         set_random_state(state["random"])
+        if force_reset:
+            self._restore_statistics(state)
         if self.seed is not None:
             # An environment that is reset goes on with other episodes than those that it began with.
             self.env.seed(self.seed + self.num_timesteps)
         if state["env"] is not None and not force_reset and set_env_state(self.env.venv, state["env"]):
             self._go_on_from(state)
+
+    def _restore_statistics(self, state: dict[str, Any]) -> None:
+        assert self.env is not None
+        place: Any = state["env"]
+        if isinstance(place, dict):  # not so in files of version 0.1.0
+            # What else is put back begins anew at the reset.
+            put_back(self.env.venv, place)  # type: ignore[arg-type]
 
     def _go_on_from(self, state: dict[str, Any]) -> None:
         assert self.env is not None

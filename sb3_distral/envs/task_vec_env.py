@@ -13,6 +13,7 @@ from typing_extensions import override
 import sb3_distral.envs.frame_stack  # noqa: F401  (so that VecFrameStack takes tasks)
 from sb3_distral.envs.concat_vec_env import ConcatVecEnv
 from sb3_distral.envs.encoding import check_encoding
+from sb3_distral.envs.entrance import Entrance
 from sb3_distral.envs.hooks import call_process_hooks
 from sb3_distral.envs.masks import Masks, make_action_masks
 from sb3_distral.envs.names import Task, Tasks, check_distinct, holds_vec_envs, name_tasks
@@ -77,6 +78,7 @@ class TaskVecEnv(VecEnvWrapper):
         self.task_masks = None if self._masks is None else self._masks.task_masks
         n_choices = None if self._masks is None else self._masks.n_choices
         super().__init__(venv, with_task_space(venv.observation_space, len(self.task_names), n_choices), action_space)
+        self._entrance = Entrance(venv.observation_space, self.tasks)
 
     def _join_actions(self, given: spaces.Space[Any] | None) -> spaces.Space[Any]:
         if given is None:
@@ -105,7 +107,9 @@ class TaskVecEnv(VecEnvWrapper):
 
     @override
     def reset(self) -> VecEnvObs:
-        return self.named(self.venv.reset())
+        observations = self.venv.reset()
+        self._entrance.check_reset(observations, self.task_names)
+        return self.named(observations)
 
     @override
     def step_async(self, actions: np.ndarray) -> None:
@@ -114,6 +118,7 @@ class TaskVecEnv(VecEnvWrapper):
     @override
     def step_wait(self) -> VecEnvStepReturn:
         observations, rewards, dones, infos = self.venv.step_wait()
+        self._entrance.check_step(observations, rewards, infos, dones, self.task_names)
         for index in np.flatnonzero(dones):
             info = infos[index]
             if "terminal_observation" in info:

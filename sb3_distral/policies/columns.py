@@ -50,6 +50,8 @@ class PolicyColumns(BasePolicy):
     column_class: ClassVar[type[ActorCriticPolicy]] = Column
     task_columns_class: ClassVar[type[TaskColumns]] = TaskColumns
     observation_space: spaces.Dict
+    #: Name of each task, for messages; the algorithm sets them
+    task_names: Sequence[str] | None = None
     distilled_weights: th.Tensor
 
     def __init__(
@@ -195,18 +197,20 @@ class PolicyColumns(BasePolicy):
         self.keep_former(any(name.startswith("former_distilled_policy.") for name in state_dict))
         return super().load_state_dict(state_dict, *args, **kwargs)
 
-    def clip_grad_norm_(self, max_norm: float) -> None:
+    def clip_grad_norm_(self, max_norm: float) -> th.Tensor:
         """
         Clip the gradient of each column by its own norm, so that no task's rewards shrink the step of another.
 
         :param max_norm: Largest norm, as in :func:`torch.nn.utils.clip_grad_norm_`
+        :return: The norms before, those of the distilled policies, then those of the task columns
         """
         if self.bank is not None:
-            self.bank.columns.clip_grad_norm_(max_norm)
+            distilled = self.bank.columns.clip_grad_norm_(max_norm)
         else:
-            th.nn.utils.clip_grad_norm_(self.distilled_policy.parameters(), max_norm)
-        if self.task_columns is not None:
-            self.task_columns.clip_grad_norm_(max_norm)
+            distilled = th.nn.utils.clip_grad_norm_(self.distilled_policy.parameters(), max_norm).reshape(1)
+        return (
+            distilled if self.task_columns is None else th.cat([distilled, self.task_columns.clip_grad_norm_(max_norm)])
+        )
 
     def set_distilled_weights(self, weights: th.Tensor) -> None:
         """

@@ -107,7 +107,7 @@ class DistralPolicy(JointPolicy):
         # What remembers has to see every step.
         evaluation = self.evaluate(obs, memory, distilled=self.evaluates_distilled, former=self.is_recurrent)
         family, parameters, prior = self.family, evaluation.task_parameters, evaluation.distilled_parameters
-        check_finite(parameters, evaluation.tasks)
+        check_finite(parameters, evaluation.tasks, self.task_names)
         rows = family.mode(parameters) if deterministic else family.sample(parameters)
         log_prob = family.log_prob(parameters, rows)
         distilled_log_prob = log_likelihoods = None
@@ -196,7 +196,9 @@ class DistralPolicy(JointPolicy):
     @override
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         assert isinstance(observation, dict)
-        parameters = self.evaluate(observation).task_parameters
+        evaluation = self.evaluate(observation)
+        parameters = evaluation.task_parameters
+        check_finite(parameters, evaluation.tasks, self.task_names)
         return self.family.mode(parameters) if deterministic else self.family.sample(parameters)
 
 
