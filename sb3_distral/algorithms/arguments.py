@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space
@@ -13,6 +14,7 @@ from sb3_distral.envs.spaces import join, join_actions
 from sb3_distral.envs.task_id import plain_space
 from sb3_distral.errors import UsageError
 from sb3_distral.method.costs import Costs
+from sb3_distral.networks.features import is_too_small
 from sb3_distral.networks.view import Visible
 from sb3_distral.policies.evaluation import Architecture
 from sb3_distral.policies.feedforward import DistralPolicy
@@ -72,7 +74,10 @@ def parse_env_and_policy(env: Any, policy: Any, aliases: PolicyAliases) -> tuple
 
 
 def choose_policy_class(
-    policy: Any, observation_space: spaces.Space[Any] | None, aliases: PolicyAliases
+    policy: Any,
+    observation_space: spaces.Space[Any] | None,
+    aliases: PolicyAliases,
+    policy_kwargs: Mapping[str, Any] | None = None,
 ) -> type[BasePolicy]:
     """
     Find the class of the policy.
@@ -80,12 +85,15 @@ def choose_policy_class(
     :param policy: A subclass of the first of the policies, an alias, or ``"auto"``
     :param observation_space: Space of observations with a task, ``None`` if not known yet (with a class)
     :param aliases: The algorithm's policies by name: for vectors, images and Dict observations, in this order
+    :param policy_kwargs: Arguments of the policy, which may hold a features extractor of the user's
     :return: The class
     :raises ValueError: If the policy is unknown or does not fit the observations
     """
     vectors, images, multi_input = aliases
     if isinstance(policy, type) and issubclass(policy, DistralPolicy):
         check_memory(policy, aliases)
+        if observation_space is not None:
+            check_images(policy, plain_space(observation_space), vectors, policy_kwargs or {})  # type: ignore[arg-type]
         return policy
     if not isinstance(policy, str) or policy not in ("auto", *aliases):
         raise UsageError(
@@ -102,8 +110,57 @@ def choose_policy_class(
     if policy == multi_input:
         raise UsageError(f"policy={multi_input!r} was given for the observations {space}. Use {vectors!r} or 'auto'.")
     if policy == "auto":
-        return aliases[images if is_image_space(space) else vectors]
+        smallest = aliases[images].column_class.smallest_image  # type: ignore[attr-defined]
+        policy = images if is_image_space(space) and not is_too_small(space, smallest) else vectors
+    check_images(aliases[policy], space, vectors, policy_kwargs or {})  # type: ignore[arg-type]
     return aliases[policy]
+
+
+def check_images(
+    policy_class: type[DistralPolicy], space: spaces.Space[Any], vectors: str, policy_kwargs: Mapping[str, Any]
+) -> None:
+    """
+    Refuse observations that the convolutions of a policy cannot take, or would take for something else.
+
+    :param policy_class: Class of a policy
+    :param space: Space of plain observations, images of bytes channel first
+    :param vectors: Name of the policy that takes all observations as vectors
+    :param policy_kwargs: Arguments of the policy
+    :raises UsageError: If they are no images, too small, or not channel first
+    """
+    smallest = getattr(policy_class.column_class, "smallest_image", 0)
+    if not smallest or "features_extractor_class" in policy_kwargs:
+        return
+    shape = space.shape or ()
+    if len(shape) == 3 and not is_image_space(space) and min(shape) != shape[0]:
+        raise UsageError(
+            f"policy={policy_class.__name__} was given for the observations {space}, which are no images of bytes, and "
+            "whose first axis is not that of the channels: convolutions would run over height and channels. Give "
+            "images of uint8, or put the channels first by gymnasium.wrappers.TransformObservation."
+        )
+    if not isinstance(space, spaces.Box) or len(shape) != 3 or min(shape[1:]) < smallest:
+        what = "" if len(shape) == 3 else ", which are no images"
+        raise UsageError(
+            f"policy={policy_class.__name__} was given for the observations {space}{what}; its convolutions need "
+            f"images of {smallest}x{smallest} pixels or more. Use 'auto' or {vectors!r}, which take them as vectors, "
+            "or give policy_kwargs=dict(features_extractor_class=…)."
+        )
+
+
+def check_channels(space: spaces.Space[Any]) -> None:
+    """
+    Refuse images of which Stable-Baselines3 would take the height or the width for the channels.
+
+    :param space: Space of observations, as the tasks give them
+    :raises UsageError: If the second axis of images is the smallest
+    """
+    parts = space.spaces if isinstance(space, spaces.Dict) else {"obs": space}
+    for key, own in parts.items():
+        if is_image_space(own) and np.argmin(own.shape) == 1:  # type: ignore[arg-type]
+            raise UsageError(
+                f"The observations under the key '{key}' are images of the shape {own.shape}, whose channels seem to "
+                "be the second axis. Put them last or first, by gymnasium.wrappers.TransformObservation."
+            )
 
 
 def check_memory(policy_class: type[DistralPolicy], aliases: PolicyAliases) -> None:

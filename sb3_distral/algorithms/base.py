@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from typing_extensions import override
 
 from sb3_distral.algorithms.arguments import (
+    check_channels,
     check_costs_of_bank,
     check_memory,
     check_normalized_alike,
@@ -145,7 +146,7 @@ class DistralAlgorithm(ChangingAlgorithm):
                 check_normalized_alike(distilled_policy, task_env)
                 task_env = RegularizedReward(with_actions(task_env.venv, distilled_policy.action_space))
         super().__init__(
-            choose_policy_class(policy, space, self.policy_aliases),  # type: ignore[arg-type]
+            choose_policy_class(policy, space, self.policy_aliases, policy_kwargs),  # type: ignore[arg-type]
             task_env,  # type: ignore[arg-type]
             policy_kwargs=column_arguments(
                 with_optimizer(policy_kwargs, self._default_optimizer(host_arguments)),
@@ -249,7 +250,9 @@ class DistralAlgorithm(ChangingAlgorithm):
         # Constructor, load (twice) and set_env all pass through here.
         if isinstance(env, RegularizedReward):
             return env
-        venv = OnPolicyAlgorithm._wrap_env(as_task_vec_env(env), verbose, monitor_wrapper)
+        task_env = as_task_vec_env(env)
+        check_channels(task_env.observation_space)
+        venv = OnPolicyAlgorithm._wrap_env(task_env, verbose, monitor_wrapper)
         make_family(venv.action_space)  # refuses with advice what the host would refuse without
         return RegularizedReward(venv)
 

@@ -21,6 +21,7 @@ from sb3_distral.envs.space_json import Json, space_from_json, space_to_json
 from sb3_distral.errors import UsageError
 from sb3_distral.files import atomic_write
 from sb3_distral.method.choices import TaskMask, unmasked
+from sb3_distral.networks.features import FittingExtractor
 from sb3_distral.networks.heads import CnnColumn, Column, MultiInputColumn
 from sb3_distral.networks.lstm import CombinedFeatures, ImageFeatures, LstmCnnColumn, LstmColumn, LstmMultiInputColumn
 from sb3_distral.policies.checks import is_finite
@@ -40,7 +41,7 @@ CLASSES = {
     "activation_fn": _by_name(nn.Tanh, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Softplus)
     | _by_name(nn.Sigmoid, nn.Identity),
     "features_extractor_class": _by_name(FlattenExtractor, NatureCNN, CombinedExtractor)
-    | _by_name(ImageFeatures, CombinedFeatures),
+    | _by_name(ImageFeatures, CombinedFeatures, FittingExtractor),
 }
 
 ADVICE = (
