@@ -11,15 +11,15 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 from typing_extensions import override
 
 import sb3_distral.envs.frame_stack  # noqa: F401  (so that VecFrameStack takes tasks)
-from sb3_distral.envs.concat_vec_env import ConcatVecEnv
 from sb3_distral.envs.encoding import check_encoding
 from sb3_distral.envs.entrance import Entrance
+from sb3_distral.envs.gymnasium_vec_env import as_vec_env
 from sb3_distral.envs.hooks import call_process_hooks
 from sb3_distral.envs.masks import Masks, make_action_masks
 from sb3_distral.envs.names import Task, Tasks, check_distinct, holds_vec_envs, name_tasks
 from sb3_distral.envs.spaces import Kind, check_equal, join_all
 from sb3_distral.envs.task_id import has_task_key, with_task, with_task_space
-from sb3_distral.envs.vec_envs import given_vec_envs, make_vec_env
+from sb3_distral.envs.vec_envs import make_vec_env
 from sb3_distral.errors import UsageError
 
 __all__ = [
@@ -190,6 +190,7 @@ def make_task_vec_env(
     vec_env_cls: type[VecEnv] = DummyVecEnv,
     vec_env_kwargs: dict[str, Any] | None = None,
     action_masks: Masks | None = None,
+    task_names: Sequence[str] | None = None,
 ) -> TaskVecEnv:
     """
     Put tasks side by side. Sub-environment j of all is seeded with seed + j, whatever the kind of VecEnv.
@@ -197,7 +198,8 @@ def make_task_vec_env(
     Tasks may differ in bounds and floating type of observations and actions, and in the number of discrete actions. All
     then get the space that holds every task's, and each task only actions of its own.
 
-    :param tasks: Gymnasium ids, callables, environments or VecEnvs: a list, or a dict by name. One alone is one task
+    :param tasks: Gymnasium ids, callables, environments, VecEnvs, or vector environments of gymnasium or envpool: a
+        list, or a dict by name. One alone is one task
     :param n_envs_per_task: Sub-environments of each task, for ids and callables
     :param seed: Seed of the first sub-environment
     :param vec_env_cls: ``DummyVecEnv``, ``RemoteVecEnv`` (a process for each task) or ``SubprocVecEnv`` (one for each
@@ -205,6 +207,8 @@ def make_task_vec_env(
     :param vec_env_kwargs: Arguments of ``vec_env_cls``
     :param action_masks: Which actions of a task are valid, by name of the task, for tasks in which some never are: one
         entry for each action of ``Discrete``, for ``MultiDiscrete`` those of all components in their order
+    :param task_names: The task of each sub-environment, where ``tasks`` is one VecEnv or vector environment that holds
+        those of all, ``gymnasium.make_vec("Meta-World/MT10")`` for example
     :return: The tasks as one environment
     :raises UsageError: If there is no task, the spaces differ in more, a mask does not fit, or an environment would be
         in two places at once
@@ -212,23 +216,50 @@ def make_task_vec_env(
     call_process_hooks()  # before processes are forked, so that these know that they were
     if n_envs_per_task < 1:
         raise UsageError(f"n_envs_per_task={n_envs_per_task} was given; every task needs at least one sub-environment.")
+    if task_names is not None:
+        return with_names(tasks, task_names, seed, action_masks)
     named = name_tasks(tasks)
     check_distinct(named)
+    named = {name: as_vec_env(task) for name, task in named.items()}
     with ExitStack() as made:
-        if holds_vec_envs(named):
-            parts = given_vec_envs(named, n_envs_per_task)
-            venv: VecEnv = ConcatVecEnv(parts)
-            counts = [part.num_envs for part in parts]
-            observation_spaces, action_spaces = [[getattr(part, f"{kind}_space") for part in parts] for kind in KINDS]
-        else:
-            venv = make_vec_env(named, n_envs_per_task, vec_env_cls, vec_env_kwargs or {})
+        venv = make_vec_env(named, n_envs_per_task, vec_env_cls, vec_env_kwargs or {})
+        if not any(isinstance(task, VecEnv) for task in named.values()):
             made.callback(venv.close)
             counts = [n_envs_per_task] * len(named)
             observation_spaces, action_spaces = [spaces_of_tasks(venv, kind, list(named)) for kind in KINDS]
+        else:
+            parts: list[VecEnv] = venv.venvs  # type: ignore[attr-defined]
+            counts = [part.num_envs for part in parts]
+            observation_spaces, action_spaces = [[getattr(part, f"{kind}_space") for part in parts] for kind in KINDS]
         venv.observation_space = join_all("observation", list(named), observation_spaces)
         indices = np.repeat(np.arange(len(named)), counts).tolist()
         task_env = TaskVecEnv(venv, indices, list(named), action_spaces, action_masks)
         made.pop_all()
+    if seed is not None:
+        task_env.seed(seed)
+    return task_env
+
+
+def with_names(tasks: Any, names: Sequence[str], seed: int | None, action_masks: Masks | None) -> TaskVecEnv:
+    """
+    Tell in the observations of an environment that holds all tasks which of them each belongs to.
+
+    :param tasks: A VecEnv or vector environment
+    :param names: Name of the task of each sub-environment
+    :param seed: As :func:`make_task_vec_env`
+    :param action_masks: As :func:`make_task_vec_env`
+    :return: The tasks
+    :raises UsageError: If it is something else, or of another number of sub-environments
+    """
+    venv = as_vec_env(tasks)
+    if not isinstance(venv, VecEnv) or venv.num_envs != len(names):
+        what = f"{venv.num_envs} sub-environments" if isinstance(venv, VecEnv) else f"{tasks!r}"
+        raise UsageError(
+            f"{len(names)} task_names were given for {what}; expected one VecEnv or vector environment that holds all "
+            "tasks, and a name for each of its sub-environments, the same where two are of one task."
+        )
+    distinct = list(dict.fromkeys(names))
+    task_env = TaskVecEnv(venv, [distinct.index(name) for name in names], distinct, action_masks=action_masks)
     if seed is not None:
         task_env.seed(seed)
     return task_env
