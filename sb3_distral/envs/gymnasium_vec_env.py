@@ -33,7 +33,7 @@ def is_envpool(task: Any) -> bool:
     :param task: Anything
     :return: Whether it is
     """
-    return not isinstance(task, type) and type(task).__module__.startswith("envpool") and hasattr(task, "all_env_ids")
+    return any(kind.__name__ == "EnvPoolMixin" for kind in type(task).__mro__)
 
 
 def as_vec_env(task: Any) -> Any:

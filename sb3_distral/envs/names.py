@@ -64,9 +64,8 @@ def default_name(task: Any) -> str:
     if isinstance(task, str):
         return task
     spec = None if isinstance(task, VecEnv) else getattr(task, "spec", None)
-    if is_envpool(task):
-        return str(task.config.get("task_id", "task"))
-    return "task" if spec is None else str(spec.id)
+    # Specifications of envpool have no id.
+    return str(getattr(spec, "id", "task"))
 
 
 def holds_vec_envs(tasks: Tasks) -> bool:

@@ -118,6 +118,7 @@ class TaskVecEnv(VecEnvWrapper):
     @override
     def step_wait(self) -> VecEnvStepReturn:
         observations, rewards, dones, infos = self.venv.step_wait()
+        infos = self._complete(infos)
         self._entrance.check_step(observations, rewards, infos, dones, self.task_names)
         for index in np.flatnonzero(dones):
             info = infos[index]
@@ -126,6 +127,16 @@ class TaskVecEnv(VecEnvWrapper):
                 mask = None if self._masks is None else np.ones(self._masks.n_choices, dtype=np.int8)
                 info["terminal_observation"] = with_task(info["terminal_observation"], self.tasks[index], mask)
         return self.named(observations), rewards, dones, infos
+
+    def _complete(self, infos: Any) -> list[dict[str, Any]]:
+        if len(infos) == self.num_envs:
+            return infos  # type: ignore[no-any-return]
+        if len(infos) == 0:
+            return [{} for _ in range(self.num_envs)]
+        raise UsageError(
+            f"{self.venv} gave {len(infos)} infos for {self.num_envs} sub-environments; expected a dict for each. Let "
+            "its step_wait return a list of dicts."
+        )
 
     def named(self, observations: VecEnvObs) -> dict[str, Any]:
         """

@@ -146,4 +146,4 @@ def test_envpool_gives_tasks_too():
     assert 8 <= np.mean(lengths) <= 11
     tasks = [envpool.make("CartPole-v1", env_type="gymnasium", num_envs=2, seed=seed) for seed in range(2)]
     model = DistralA2C(tasks, seed=0).learn(100)
-    assert model.task_names == ["CartPole-v1-0", "CartPole-v1-1"]
+    assert model.task_names == ["task-0", "task-1"]
