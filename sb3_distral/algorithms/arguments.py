@@ -1,6 +1,7 @@
 """What the constructor of the algorithm accepts, and how it is told apart."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,26 @@ def refuse_owned(arguments: Mapping[str, Any], owned: Owned, algorithm: str) -> 
             raise UsageError(f"{name}={arguments[name]!r} was given, but {algorithm} {reason}")
 
 
+def by_name(host: type[Any], positional: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Name arguments that were given by their position.
+
+    :param host: The algorithm of Stable-Baselines3 whose they are
+    :param positional: What came after policy and environment
+    :param named: Arguments by name
+    :return: All of them by name
+    :raises UsageError: If there are too many, or one was given twice
+    """
+    names = list(signature(host).parameters)[2:]
+    doubled = set(names[: len(positional)]) & set(named)
+    if len(positional) > len(names) or doubled:
+        raise UsageError(
+            f"{len(positional)} arguments were given by position after policy and environment, and {sorted(named)} by "
+            f"name; {host.__name__} has {names} there. Give each once, best by name."
+        )
+    return {**dict(zip(names, positional, strict=False)), **named}
+
+
 def is_policy(argument: Any, aliases: PolicyAliases) -> bool:
     """
     Tell a policy from an environment.
@@ -74,10 +95,7 @@ def parse_env_and_policy(env: Any, policy: Any, aliases: PolicyAliases) -> tuple
 
 
 def choose_policy_class(
-    policy: Any,
-    observation_space: spaces.Space[Any] | None,
-    aliases: PolicyAliases,
-    policy_kwargs: Mapping[str, Any] | None = None,
+    policy: Any, observation_space: spaces.Space[Any] | None, aliases: PolicyAliases
 ) -> type[BasePolicy]:
     """
     Find the class of the policy.
@@ -85,15 +103,12 @@ def choose_policy_class(
     :param policy: A subclass of the first of the policies, an alias, or ``"auto"``
     :param observation_space: Space of observations with a task, ``None`` if not known yet (with a class)
     :param aliases: The algorithm's policies by name: for vectors, images and Dict observations, in this order
-    :param policy_kwargs: Arguments of the policy, which may hold a features extractor of the user's
     :return: The class
     :raises ValueError: If the policy is unknown or does not fit the observations
     """
     vectors, images, multi_input = aliases
     if isinstance(policy, type) and issubclass(policy, DistralPolicy):
         check_memory(policy, aliases)
-        if observation_space is not None:
-            check_images(policy, plain_space(observation_space), vectors, policy_kwargs or {})  # type: ignore[arg-type]
         return policy
     if not isinstance(policy, str) or policy not in ("auto", *aliases):
         raise UsageError(
@@ -112,25 +127,28 @@ def choose_policy_class(
     if policy == "auto":
         smallest = aliases[images].column_class.smallest_image  # type: ignore[attr-defined]
         policy = images if is_image_space(space) and not is_too_small(space, smallest) else vectors
-    check_images(aliases[policy], space, vectors, policy_kwargs or {})  # type: ignore[arg-type]
     return aliases[policy]
 
 
 def check_images(
-    policy_class: type[DistralPolicy], space: spaces.Space[Any], vectors: str, policy_kwargs: Mapping[str, Any]
+    policy_class: Any,
+    observation_space: spaces.Space[Any],
+    aliases: PolicyAliases,
+    policy_kwargs: Mapping[str, Any] | None,
 ) -> None:
     """
     Refuse observations that the convolutions of a policy cannot take, or would take for something else.
 
     :param policy_class: Class of a policy
-    :param space: Space of plain observations, images of bytes channel first
-    :param vectors: Name of the policy that takes all observations as vectors
-    :param policy_kwargs: Arguments of the policy
+    :param observation_space: Space of observations with a task, images of bytes channel first
+    :param aliases: The algorithm's policies by name, of which the first takes all observations as vectors
+    :param policy_kwargs: Arguments of the policy, which may hold a features extractor of the user's
     :raises UsageError: If they are no images, too small, or not channel first
     """
     smallest = getattr(policy_class.column_class, "smallest_image", 0)
-    if not smallest or "features_extractor_class" in policy_kwargs:
+    if not smallest or "features_extractor_class" in (policy_kwargs or {}):
         return
+    space, vectors = plain_space(observation_space), next(iter(aliases))  # type: ignore[arg-type]
     shape = space.shape or ()
     if len(shape) == 3 and not is_image_space(space) and min(shape) != shape[0]:
         raise UsageError(

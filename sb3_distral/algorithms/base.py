@@ -15,8 +15,10 @@ from stable_baselines3.common.vec_env import VecEnv
 from typing_extensions import override
 
 from sb3_distral.algorithms.arguments import (
+    by_name,
     check_channels,
     check_costs_of_bank,
+    check_images,
     check_memory,
     check_normalized_alike,
     check_one_start,
@@ -71,6 +73,7 @@ class DistralAlgorithm(ChangingAlgorithm):
         ``TaskVecEnv``. ``DistralA2C("MlpPolicy", env)``, Stable-Baselines3's order, works too
     :param policy: ``"MlpPolicy"``, ``"CnnPolicy"``, ``"MultiInputPolicy"`` or a class; ``"auto"`` chooses by the
         observation space
+    :param positional: The host's arguments after these two, in its order
     :param alpha: α = c_KL / (c_KL + c_Ent), in [0, 1]: a number, a schedule of the remaining progress (from 1 to 0), or
         one of these for each task (a list, or a dict by name)
     :param beta: β = 1 / (c_KL + c_Ent) > 0, likewise; ``float("inf")`` means no regularisation. ``"auto"``, or a
@@ -107,12 +110,15 @@ class DistralAlgorithm(ChangingAlgorithm):
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = POLICY_ALIASES
     own_rollout_buffer_class: ClassVar[type[RolloutBuffer]] = TaskRolloutBuffer
+    host_class: ClassVar[type[OnPolicyAlgorithm]] = OnPolicyAlgorithm
+    #: Whether π0 has ever learned to act
+    distilled_is_trained: bool = False
 
     def __init__(
         self,
         env: Tasks | str | type[BasePolicy] | None = None,
         policy: str | type[BasePolicy] | Tasks = "auto",
-        *,
+        *positional: Any,
         alpha: TaskCoefficient = 0.5,
         beta: TaskBeta = 100.0,
         n_envs_per_task: int = 1,
@@ -131,6 +137,7 @@ class DistralAlgorithm(ChangingAlgorithm):
         _init_setup_model: bool = True,
         **host_arguments: Any,
     ):
+        host_arguments = by_name(self.host_class, positional, host_arguments)
         refuse_owned(host_arguments, OWNED, type(self).__name__)
         check_one_start(distilled_policy, n_distilled)
         task_env = None
@@ -145,8 +152,11 @@ class DistralAlgorithm(ChangingAlgorithm):
                 check_same_spaces(distilled_policy, task_env)
                 check_normalized_alike(distilled_policy, task_env)
                 task_env = RegularizedReward(with_actions(task_env.venv, distilled_policy.action_space))
+        policy_class = choose_policy_class(policy, space, self.policy_aliases)
+        if _init_setup_model:
+            check_images(policy_class, space, self.policy_aliases, policy_kwargs)  # type: ignore[arg-type]
         super().__init__(
-            choose_policy_class(policy, space, self.policy_aliases, policy_kwargs),  # type: ignore[arg-type]
+            policy_class,  # type: ignore[arg-type]
             task_env,  # type: ignore[arg-type]
             policy_kwargs=column_arguments(
                 with_optimizer(policy_kwargs, self._default_optimizer(host_arguments)),
@@ -176,6 +186,7 @@ class DistralAlgorithm(ChangingAlgorithm):
         self._evaluations = []
         self._new_tasks = []
         self._cost_progress = 1.0
+        self.distilled_is_trained = distilled_policy is not None
         if _init_setup_model:
             self._setup_model()
             if distilled_policy is not None:
@@ -324,6 +335,9 @@ class DistralAlgorithm(ChangingAlgorithm):
         self._check_costs(self._cost_schedule, self.costs)
         self.policy.set_distilled_weights(self.costs.alpha)
         self.policy.evaluates_distilled = self._needs_distilled()
+        # A schedule may let it rest later.
+        self.distilled_is_trained = self.distilled_is_trained or bool(self.costs.kl.any())
+        self.policy.distilled_is_trained = self.distilled_is_trained or self.policy.task_columns is None
         if self.env is not None:
             self.env.set_costs(self.costs.kl, self.costs.entropy)
 
@@ -354,6 +368,11 @@ class DistralAlgorithm(ChangingAlgorithm):
 
     @override
     def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
+        if self.env is None:
+            raise UsageError(
+                "learn was called on a model without environment, as load(path) gives it. Load it with its tasks, "
+                "load(path, env=…), or give them by set_env."
+            )
         known = self._task_episodes
         total_timesteps, callback = super()._setup_learn(*args, **kwargs)
         # A reset of the counters empties SB3's buffer of episodes, and so ours.

@@ -3,7 +3,8 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +25,11 @@ from sb3_distral.errors import UsageError
 from sb3_distral.files import atomic_write
 from sb3_distral.policies.checks import is_finite
 
+#: Arguments of the policy, which the file of a model settles.
+OF_POLICY = ("architecture", "distilled_weight", "n_distilled", "distilled_view")
+#: Arguments of new models alone.
+BEGINNING = ("distilled_policy", "_init_setup_model")
+
 SelfResumable = TypeVar("SelfResumable", bound="ResumableAlgorithm")
 
 
@@ -33,7 +39,8 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
 
     Loaded with ``env``, the tasks as in the constructor, it trains on where it stopped: random generators come back,
     and so does the place in every task where the environment can be put back (the grid suites can); another environment
-    is reset, as it is with ``force_reset``. Loaded without, it predicts.
+    is reset, as it is with ``force_reset=True``; with ``force_reset=False`` it is taken as it is, where it is the one
+    that the model was saved with. Loaded without, it predicts.
     """
 
     env: RegularizedReward | None
@@ -93,11 +100,13 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         device: th.device | str = "auto",
         custom_objects: dict[str, Any] | None = None,
         print_system_info: bool = False,
-        force_reset: bool = False,
+        force_reset: bool | None = None,
         **kwargs: Any,
     ) -> SelfResumable:
+        of_policy = ["policy_kwargs"] if set(kwargs) & set(OF_POLICY) else []
+        saved = read_saved(path, "n_envs_per_task", "task_names", "action_space", "optimization", *of_policy)
+        check_load_arguments(cls, kwargs, saved)
         if env is not None:
-            saved = read_saved(path, "n_envs_per_task", "task_names", "action_space")
             if not has_tasks(env):
                 n_envs = kwargs.get("n_envs_per_task") or saved["n_envs_per_task"]
                 env = make_task_vec_env(env, 1 if holds_vec_envs(env) else n_envs)
@@ -119,11 +128,14 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
             state |= {"observations": env.last_observations, "dones": env.last_dones}
         return state
 
-    def _restore(self, state: dict[str, Any], force_reset: bool) -> None:
+    def _restore(self, state: dict[str, Any], force_reset: bool | None) -> None:
         assert self.env is not None
         set_random_state(state["random"])
-        if force_reset:
+        if force_reset is not None:
             self._restore_statistics(state)
+        if force_reset is False and state["env"] is not None:
+            self._go_on_from(state)
+            return
         if self.seed is not None:
             # An environment that is reset goes on with other episodes than those that it began with.
             self.env.seed(self.seed + self.num_timesteps)
@@ -143,13 +155,40 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         self._last_obs, self._last_episode_starts = state["observations"], state["dones"]
 
 
+def check_load_arguments(algorithm: type[Any], given: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
+    """
+    Refuse arguments of a load that would be ignored, or leave a model that does not fit its file.
+
+    :param algorithm: Class of the model
+    :param given: The arguments
+    :param saved: What the file holds
+    :raises UsageError: If one is of no use
+    """
+    settled = {"optimization": saved.get("optimization"), **(saved.get("policy_kwargs") or {})}
+    makers: list[Any] = [kind.__init__ for kind in algorithm.__mro__]  # type: ignore[misc]
+    known = {name for make in makers for name in signature(make).parameters} | set(saved["names"])
+    for name, value in given.items():
+        if name in BEGINNING:
+            raise UsageError(f"load(…, {name}=…) was given, which is for new models. Leave it out, or begin a new one.")
+        if name in ("optimization", *OF_POLICY) and value != settled.get(name):
+            raise UsageError(
+                f"load(…, {name}={value!r}) was given, but the model was trained with {settled.get(name)!r}, and its "
+                "weights are of that. Leave it out; a new model may begin with the argument distilled_policy."
+            )
+        if name not in known:
+            raise UsageError(
+                f"load(…, {name}={value!r}) was given, but {algorithm.__name__} has no such argument, which would be "
+                "ignored. Correct its name, or leave it out."
+            )
+
+
 def read_saved(path: str | Path | io.BufferedIOBase, *names: str) -> dict[str, Any]:
     """
     Read some of what a file of a model holds, before anything else is loaded.
 
     :param path: File
     :param names: Names of attributes of the model
-    :return: Their values by name
+    :return: Their values by name, of those that it has; and the names of all, ``names``
     :raises UsageError: If the file is no model of a Distral algorithm
     """
     file: Any = open_path(path, "r", suffix="zip")
@@ -161,11 +200,11 @@ def read_saved(path: str | Path | io.BufferedIOBase, *names: str) -> dict[str, A
             path.seek(0)
         else:
             file.close()
-    if "n_envs_per_task" not in data:
+    if not isinstance(data, dict) or "task_names" not in data:
         raise UsageError(
             f"{path} is no model of a Distral algorithm. Pass a file that the method save of one has written."
         )
-    return json_to_data(json.dumps({name: data[name] for name in names}))
+    return {**json_to_data(json.dumps({name: data[name] for name in names if name in data})), "names": list(data)}
 
 
 def check_names(names: Sequence[str], known: Sequence[str]) -> None:

@@ -21,12 +21,12 @@ class ConcatVecEnv(VecEnv):
     Its spaces are those of the first. Who joins environments of other spaces sets them to what holds all of them.
 
     :param venvs: Vectorised environments
-    :param names: Name of the task of each, for errors
     """
 
-    def __init__(self, venvs: Sequence[VecEnv], names: Sequence[str] | None = None):
+    def __init__(self, venvs: Sequence[VecEnv]):
         self.venvs = list(venvs)
-        self.names = None if names is None else list(names)
+        #: Name of the task of each, for errors; ``None`` where there are several
+        self.names: list[str | None] = [None] * len(self.venvs)
         self.offsets = np.cumsum([0] + [venv.num_envs for venv in venvs])
         super().__init__(int(self.offsets[-1]), venvs[0].observation_space, venvs[0].action_space)
         self.metadata = venvs[0].metadata
@@ -54,8 +54,9 @@ class ConcatVecEnv(VecEnv):
             try:
                 answers.append(ask(venv))
             except Exception as error:
-                if self.names is not None:
-                    name_task(error, self.names[place])
+                name = self.names[place]
+                if name is not None:
+                    name_task(error, name)
                 raise
         return answers
 

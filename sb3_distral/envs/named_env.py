@@ -45,7 +45,7 @@ class NamedEnv(gym.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, env: gym.Env[Any, Any], task_name: str):
         super().__init__(env)
-        self.task_name = task_name
+        self.name_of_task = task_name
         space = env.observation_space
         self._shape = space.shape if isinstance(space, spaces.Box) else None
         parts = space.items() if isinstance(space, spaces.Dict) else []
@@ -70,7 +70,7 @@ class NamedEnv(gym.Wrapper[Any, Any, Any, Any]):
         return step
 
     def _name(self, error: Exception) -> NoReturn:
-        name_task(error, self.task_name)
+        name_task(error, self.name_of_task)
         raise error
 
     def _check_shape(self, observation: Any) -> None:
@@ -82,6 +82,6 @@ class NamedEnv(gym.Wrapper[Any, Any, Any, Any]):
 
     def _shape_error(self, where: str, given: Any, expected: Any) -> UsageError:
         return UsageError(
-            f"Task '{self.task_name}' gave an observation{where} of the shape {given}; expected {expected}, as its "
+            f"Task '{self.name_of_task}' gave an observation{where} of the shape {given}; expected {expected}, as its "
             "observation space says. Let the environment give what its space says."
         )

@@ -55,6 +55,16 @@ def has_task_key(space: spaces.Space[Any]) -> bool:
     return isinstance(space, spaces.Dict) and TASK_KEY in space.spaces
 
 
+def names_task(observation: Any) -> bool:
+    """
+    Tell whether an observation says which task it belongs to.
+
+    :param observation: An observation, single or batched
+    :return: Whether it does
+    """
+    return isinstance(observation, Mapping) and TASK_KEY in observation
+
+
 def plain_space(space: spaces.Dict) -> spaces.Space[Any]:
     """
     Give the space of the plain observations, the inverse of :func:`with_task_space`.

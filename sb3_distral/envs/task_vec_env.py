@@ -1,7 +1,8 @@
 """Tasks side by side in one vectorised environment."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 from typing_extensions import override
 
 import sb3_distral.envs.frame_stack  # noqa: F401  (so that VecFrameStack takes tasks)
-from sb3_distral.envs.encoding import check_encoding
+from sb3_distral.envs.concat_vec_env import ConcatVecEnv
+from sb3_distral.envs.encoding import check_encoding, check_observations
 from sb3_distral.envs.entrance import Entrance
 from sb3_distral.envs.gymnasium_vec_env import as_vec_env
 from sb3_distral.envs.hooks import call_process_hooks
@@ -66,6 +68,7 @@ class TaskVecEnv(VecEnvWrapper):
         self.task_names = list(task_names)
         self._check_names(venv)
         call_process_hooks()
+        check_observations(f"{', '.join(self.task_names)}", venv.observation_space)
         check_encoding(venv.observation_space)
         own = [venv.action_space] * len(self.task_names) if action_spaces is None else list(action_spaces)
         # What it was made of, for tasks that come and go.
@@ -79,6 +82,7 @@ class TaskVecEnv(VecEnvWrapper):
         n_choices = None if self._masks is None else self._masks.n_choices
         super().__init__(venv, with_task_space(venv.observation_space, len(self.task_names), n_choices), action_space)
         self._entrance = Entrance(venv.observation_space, self.tasks)
+        self._name_parts()
 
     def _join_actions(self, given: spaces.Space[Any] | None) -> spaces.Space[Any]:
         if given is None:
@@ -157,10 +161,25 @@ class TaskVecEnv(VecEnvWrapper):
         before = self.task_names
         self.task_names = list(names)
         self._check_names(self.venv)
+        self._name_parts()
+        self._name_envs()
         renamed = dict(zip(before, names, strict=True))
         self.given_masks = {renamed[name]: mask for name, mask in self.given_masks.items()}
         if self._masks is not None:
             self._masks.names = [names[task] for task in self.tasks]
+
+    def _name_parts(self) -> None:
+        """Tell environments side by side whose they are, for their errors."""
+        inner = self.venv.unwrapped
+        if isinstance(inner, ConcatVecEnv):
+            parts = [set(self.tasks[start:end]) for start, end in pairwise(inner.offsets)]
+            inner.names = [self.task_names[own.pop()] if len(own) == 1 else None for own in parts]
+
+    def _name_envs(self) -> None:
+        for index, task in enumerate(self.tasks):
+            with suppress(AttributeError, NotImplementedError):  # of VecEnvs that were given
+                if self.venv.get_attr("name_of_task", index):
+                    self.venv.env_method("set_wrapper_attr", "name_of_task", self.task_names[task], indices=index)
 
     def get_state(self) -> dict[str, Any]:
         """

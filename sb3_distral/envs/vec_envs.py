@@ -54,7 +54,7 @@ def make_vec_env(
         return make_remotely(makers, vec_env_cls, vec_env_kwargs)
     # Ids can be drawn, callables may not be; Stable-Baselines3 refuses both in one.
     if len({isinstance(task, str) for task in named.values()}) > 1:
-        return ConcatVecEnv([vec_env_cls(own, **vec_env_kwargs) for own in makers.values()], list(makers))  # type: ignore[arg-type]
+        return ConcatVecEnv([vec_env_cls(own, **vec_env_kwargs) for own in makers.values()])  # type: ignore[arg-type]
     return vec_env_cls([maker for own in makers.values() for maker in own], **vec_env_kwargs)  # type: ignore[arg-type]
 
 
@@ -80,7 +80,7 @@ def make_beside_vec_envs(
                 venvs.append(make_vec_env({name: task}, n_envs_per_task, vec_env_cls, vec_env_kwargs))
                 made.callback(venvs[-1].close)
         made.pop_all()
-    return ConcatVecEnv(venvs, list(named))
+    return ConcatVecEnv(venvs)
 
 
 def make_in_this_process(makers: Makers, vec_env_cls: type[DummyVecEnv], vec_env_kwargs: dict[str, Any]) -> VecEnv:
@@ -105,7 +105,7 @@ def make_in_this_process(makers: Makers, vec_env_cls: type[DummyVecEnv], vec_env
         groups = [together] if all(kind == kinds[0] for kind in kinds) else list(envs.values())
         venvs = [vec_env_cls([partial(already_made, env) for env in own], **vec_env_kwargs) for own in groups]
         made.pop_all()
-    return venvs[0] if len(venvs) == 1 else ConcatVecEnv(venvs, list(makers))
+    return venvs[0] if len(venvs) == 1 else ConcatVecEnv(venvs)
 
 
 def already_made(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
@@ -136,4 +136,4 @@ def make_remotely(makers: Makers, vec_env_cls: type[RemoteVecEnv], vec_env_kwarg
         for venv in venvs:
             venv.wait_until_made()
         started.pop_all()
-    return ConcatVecEnv(venvs, list(makers))
+    return ConcatVecEnv(venvs)

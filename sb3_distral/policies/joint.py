@@ -7,7 +7,8 @@ import torch as th
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 
-from sb3_distral.envs.task_id import MASK_KEY, TASK_KEY, plain_observation
+from sb3_distral.envs.task_id import MASK_KEY, TASK_KEY, names_task, plain_observation
+from sb3_distral.errors import UsageError
 from sb3_distral.networks.heads import evaluate_actor, evaluate_column
 from sb3_distral.policies.columns import PolicyColumns
 from sb3_distral.policies.evaluation import Evaluation, Prior
@@ -26,7 +27,14 @@ class JointPolicy(PolicyColumns):
 
         :param obs: A batch of observations with a task
         :return: Plain observations, and the task of each row, shape (batch,)
+        :raises UsageError: If they have none
         """
+        if not names_task(obs):
+            raise UsageError(
+                "Observations without a task were given to a policy of several tasks. Give a dict with the key 'task' "
+                "(beside 'obs', or the keys of Dict observations), or take model.distilled_policy or "
+                "model.task_policy(…), which act on plain ones."
+            )
         return plain_observation(obs), obs[TASK_KEY].long().flatten()
 
     def mask(self, obs: dict[str, th.Tensor]) -> th.Tensor | None:
