@@ -11,7 +11,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 from typing_extensions import override
 
-import sb3_distral.envs.frame_stack  # noqa: F401  (so that VecFrameStack takes tasks)
+import sb3_distral.envs.frame_stack
+import sb3_distral.envs.normalized_keys  # noqa: F401  (so that VecNormalize takes tasks)
 from sb3_distral.envs.concat_vec_env import ConcatVecEnv
 from sb3_distral.envs.encoding import check_encoding, check_observations
 from sb3_distral.envs.entrance import Entrance

@@ -228,3 +228,26 @@ def test_new_tasks_that_begin_with_a_distilled_policy_are_normalised_as_its_trai
     known = prior.observation_normalization.statistics["obs"]
     np.testing.assert_array_equal(env.obs_rms["obs"].mean, known.mean)
     assert np.abs(model.rollout_buffer.observations["obs"]).max() < 10.0
+
+
+def test_vec_normalize_around_tasks_normalises_what_they_show():
+    env = VecNormalize(make_task_vec_env([Dictionary]))
+    assert sorted(env.norm_obs_keys) == sorted(DICT_SPACE)
+    env.reset()
+    assert env.step(np.zeros(1, dtype=np.int64))[0]["task"].tolist() == [0]
+    discrete = make_task_vec_env([partial(Counting)])
+    for tasks, keys, advice in (
+        (make_task_vec_env([Far]), ["observation"], "expected keys out of ['obs']"),
+        (make_task_vec_env([Far]), ["task"], "Leave norm_obs_keys out, which takes all of them"),
+        (discrete, None, "Leave norm_obs_keys out and give norm_obs=False"),
+    ):
+        with refuses(f"norm_obs_keys={keys}", advice):
+            VecNormalize(tasks, norm_obs_keys=keys)
+
+
+class Counting(Toy):
+    def __init__(self):
+        super().__init__(observation_space=spaces.Discrete(3))
+
+    def draw(self, space):
+        return 0
