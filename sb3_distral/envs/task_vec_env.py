@@ -318,7 +318,8 @@ def has_tasks(env: Any) -> bool:
     :param env: Anything
     :return: Whether it is
     """
-    return isinstance(env, VecEnv) and has_task_key(env.observation_space)
+    # Observations may have a key of this name themselves.
+    return isinstance(env, VecEnv) and has_task_key(env.observation_space) and hasattr(env, "task_names")
 
 
 def as_task_vec_env(env: Any, n_envs_per_task: int = 1) -> VecEnv:

@@ -11,7 +11,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 from typing_extensions import override
 
-from sb3_distral.envs.task_id import TASK_KEY, plain_space
+from sb3_distral.envs.task_id import keys_in, plain_space
 from sb3_distral.method.choices import TaskMask
 from sb3_distral.method.families import make_family
 from sb3_distral.networks.columns import TaskColumns
@@ -77,7 +77,8 @@ class PolicyColumns(BasePolicy):
         self.plain_observation_space = plain_space(observation_space)
         self.n_distilled = n_distilled
         self.distilled_view = parse_view(distilled_view, self.plain_observation_space)
-        self.n_tasks = int(observation_space[TASK_KEY].n)  # type: ignore[attr-defined]
+        self.task_keys = keys_in(observation_space.spaces)
+        self.n_tasks = int(observation_space[self.task_keys.task].n)  # type: ignore[attr-defined]
         initial_weight = 0.0 if distilled_weight is None else distilled_weight
         self.register_buffer("distilled_weights", th.full((self.n_tasks,), initial_weight))
         self._build(lr_schedule)

@@ -12,7 +12,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from typing_extensions import override
 
-from sb3_distral.envs.task_id import MASK_KEY, TASK_KEY, names_task, with_task
+from sb3_distral.envs.task_id import names_task, with_task
 from sb3_distral.errors import UsageError
 from sb3_distral.method.choices import narrow, unmasked
 from sb3_distral.method.mixture import expected_log_likelihoods
@@ -129,7 +129,7 @@ class DistralPolicy(JointPolicy):
 
     @override
     def obs_to_tensor(self, observation: Any) -> tuple[PyTorchObs, bool]:
-        if names_task(observation):
+        if names_task(observation, self.task_keys):
             return super().obs_to_tensor(observation)
         check_single(self.n_distilled)
         return self.distilled_policy.obs_to_tensor(observation)
@@ -141,7 +141,7 @@ class DistralPolicy(JointPolicy):
         :param obs: A batch of observations, with a task or plain
         :return: The batch with tasks; ``None`` where π0 acts
         """
-        if names_task(obs):
+        if names_task(obs, self.task_keys):
             return obs  # type: ignore[no-any-return]
         if self.n_tasks > 1:
             check_single(self.n_distilled)
@@ -203,16 +203,16 @@ class DistralPolicy(JointPolicy):
 
     @override
     def predict(self, observation: Any, *args: Any, action_masks: Any = None, **kwargs: Any) -> tuple[Any, Any]:
-        if not names_task(observation):
+        if not names_task(observation, self.task_keys):
             if self.n_tasks > 1 or self.n_distilled > 1:
                 return self._predict_distilled(observation, *args, action_masks=action_masks, **kwargs)
             # The only task's policy is the better one.
             batch, is_batch = self.distilled_policy.obs_to_tensor(observation)
             n_rows = len(next(iter(batch.values())) if isinstance(batch, Mapping) else batch)
             observation = with_task(observation, np.zeros(n_rows, dtype=np.int64) if is_batch else np.int64(0))
-        observation = {**observation, TASK_KEY: self._indices(observation[TASK_KEY])}
-        tasks = observation[TASK_KEY].ravel()
-        with self._masked(tasks, [observation.get(MASK_KEY), action_masks]):
+        key, mask_key = self.task_keys
+        observation = {**observation, key: self._indices(observation[key])}
+        with self._masked(observation[key].ravel(), [observation.get(mask_key), action_masks]):
             return self._predict_task(observation, *args, **kwargs)
 
     def _predict_distilled(self, *args: Any, action_masks: Any, **kwargs: Any) -> tuple[Any, Any]:
