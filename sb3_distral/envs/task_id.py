@@ -46,7 +46,7 @@ def keys_in(whole: Mapping[str, Any]) -> Keys:
 
 
 def _keys_beside(plain: Any) -> Keys:
-    is_taken = isinstance(plain, Mapping) and (any(key in plain for key in USUAL) or set(plain) == {OBSERVATION_KEY})
+    is_taken = isinstance(plain, Mapping) and (TASK_KEY in plain or set(plain) == {OBSERVATION_KEY})
     return OTHER if is_taken else USUAL
 
 
@@ -60,13 +60,15 @@ def with_task_space(space: spaces.Space[Any], n_tasks: int, n_choices: int | Non
     :return: ``Dict(obs=space, task=Discrete(n_tasks))``, or the Dict space with ``task`` added; with masks also
         ``action_mask=MultiBinary(n_choices)``. A Dict space that has such keys itself gets ``distral_task`` and
         ``distral_action_mask``
-    :raises UsageError: If a Dict space uses those too
+    :raises UsageError: If a Dict space uses those too, or the key ``action_mask``
     """
     parts = space.spaces if isinstance(space, spaces.Dict) else {OBSERVATION_KEY: space}
-    if any(key in parts for key in OTHER):
+    reserved = (MASK_KEY, *OTHER)
+    if any(key in parts for key in reserved):
         raise UsageError(
-            f"The observation space has the keys {sorted(parts)}, but {list(OTHER)} are reserved for telling tasks and "
-            "valid actions apart. Rename the key in your environment."
+            f"The observation space has the keys {sorted(parts)}, but {list(reserved)} are reserved for telling tasks "
+            "and valid actions apart. Rename the key in your environment. Masks of valid actions belong into a method "
+            "action_masks() of it."
         )
     keys = _keys_beside(space.spaces) if isinstance(space, spaces.Dict) else USUAL
     own: dict[str, spaces.Space[Any]] = {keys.task: spaces.Discrete(n_tasks)}

@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNorm
 from sb3_distral import DistilledPredictor, DistralA2C, RecurrentDistralA2C, evaluate_tasks, make_task_vec_env
 
 BOX = spaces.Box(0.0, 1.0, (2,))
-KEYS = ("task image", "obs", "task", "action_mask obs")
+KEYS = ("task image", "obs", "task")
 SPACES = {keys: spaces.Dict(dict.fromkeys(keys.split(), BOX)) for keys in KEYS}
 
 

@@ -121,7 +121,7 @@ def test_the_number_of_environments_is_refused_where_they_are_made_already():
 # Observations
 
 
-@pytest.mark.parametrize("keys", [["distral_task", "image"], ["distral_action_mask"]])
+@pytest.mark.parametrize("keys", [["distral_task", "image"], ["distral_action_mask"], ["action_mask"]])
 def test_reserved_keys_are_refused(keys):
     space = spaces.Dict({key: spaces.Box(0, 1, (2,)) for key in keys})
     with raises("observation space has the keys", str(sorted(keys)), "reserved", "Rename the key"):

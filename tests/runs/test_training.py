@@ -290,6 +290,17 @@ def test_where_numbers_that_are_none_make_it_fail_the_cause_is_named(tmp_path, m
         tiny(tmp_path / "run").train()
 
 
+def test_a_finished_run_whose_model_diverged_is_not_called_finished(finished, tmp_path):
+    """Earlier versions saved such models."""
+    shutil.copytree(finished, tmp_path / "run")
+    model = DistralA2C.load(tmp_path / "run" / "model.zip")
+    with th.no_grad():
+        model.policy.task_columns.value_net.bias[-1] = th.nan
+    save_diverged(model, tmp_path / "run" / "model.zip")
+    with pytest.raises(UsageError, match=r"model\.zip holds parameters that are not finite"):
+        tiny(tmp_path / "run").train(resume=True)
+
+
 def test_a_finished_run_is_left_alone(finished, said):
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
     tiny(finished).train(resume=True)
