@@ -1,5 +1,7 @@
 """Stable-Baselines3's ``VecNormalize`` around tasks: it normalises what they show, and leaves the task as it is."""
 
+from functools import wraps
+
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecNormalize
 
@@ -9,6 +11,7 @@ from sb3_distral.errors import UsageError
 _own_checks = VecNormalize._sanity_checks
 
 
+@wraps(_own_checks)
 def check_keys(layer: VecNormalize) -> None:
     """
     Choose what is normalised, or check the user's choice, before Stable-Baselines3 does.
