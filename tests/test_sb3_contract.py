@@ -23,9 +23,10 @@ from sb3_contrib import RecurrentPPO
 from sb3_contrib.common.recurrent.buffers import RecurrentDictRolloutBuffer
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3 import A2C, PPO
-from stable_baselines3.common import base_class, distributions, evaluation, utils
+from stable_baselines3.common import base_class, callbacks, distributions, evaluation, utils
+from stable_baselines3.common import vec_env as stable_vec_env
 from stable_baselines3.common.buffers import DictRolloutBuffer
-from stable_baselines3.common.callbacks import BaseCallback, CallbackList, CheckpointCallback
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList, CheckpointCallback, EvalCallback
 from stable_baselines3.common.logger import HumanOutputFormat
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.save_util import load_from_zip_file
@@ -204,6 +205,9 @@ METHODS = [
     ),
     Method(StackedObservations, "reset", "observation", "frames are stacked beside the task"),
     Method(StackedObservations, "update", "observations dones infos", "frames are stacked beside the task"),
+    Method(VecNormalize, "_sanity_checks", "", "around tasks it chooses and checks what is normalised"),
+    Method(VecNormalize, "__setstate__", "state", "statistics of several tasks are pooled in a copy"),
+    Method(stable_vec_env, "sync_envs_normalization", "env eval_env", "statistics are copied as EvalCallback does"),
     Method(VecTransposeImage, "transpose_space", "observation_space key", "a policy sees images channel first"),
     Method(VecEnv, "_get_indices", "indices", "attributes of single sub-environments are read and set"),
     Method(VecEnv, "_reset_seeds", "", "suites use a seed once"),
@@ -488,6 +492,22 @@ def test_a_frame_stack_makes_its_observations_by_the_name_that_is_replaced(monke
     assert made == [(1, 2, venv.observation_space, None)], (
         "VecFrameStack does not look StackedObservations up in its module any more: it would refuse tasks"
     )
+
+
+def test_eval_callback_synchronises_by_the_name_that_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+    monkeypatch.setattr(callbacks, "sync_envs_normalization", lambda *envs: calls.append(envs))
+    env, eval_env = (VecNormalize(box_vec_env()) for _ in range(2))
+    A2C("MlpPolicy", env, device="cpu").learn(5, EvalCallback(eval_env, n_eval_episodes=1, eval_freq=5, verbose=0))
+    assert calls == [(env, eval_env)], "EvalCallback would not know the statistics of single tasks"
+
+
+def test_a_vec_normalize_checks_its_keys_before_it_makes_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    def choose(layer: VecNormalize) -> None:
+        layer.norm_obs_keys = ["obs"]
+
+    monkeypatch.setattr(VecNormalize, "_sanity_checks", choose)
+    assert list(VecNormalize(DummyVecEnv([DictEnv])).obs_rms) == ["obs"], "tasks would need norm_obs_keys"  # type: ignore[arg-type]
 
 
 def box_of_images() -> VecEnv:

@@ -1,10 +1,11 @@
 """Distral on Stable-Baselines3's advantage actor-critic."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch as th
 from stable_baselines3 import A2C
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
 from typing_extensions import override
 
@@ -23,6 +24,8 @@ class DistralA2C(DistralAlgorithm, A2C):
     :func:`bias_corrected_rms_prop`. ``policy_kwargs={"optimizer_class": torch.optim.RMSprop, "optimizer_kwargs":
     {"alpha": 0.99, "eps": 1e-5}}`` is the optimizer of A2C.
     """
+
+    host_class: ClassVar[type[OnPolicyAlgorithm]] = A2C
 
     @override
     def _default_optimizer(self, host_arguments: Mapping[str, Any]) -> dict[str, Any]:

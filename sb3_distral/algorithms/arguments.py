@@ -1,17 +1,21 @@
 """What the constructor of the algorithm accepts, and how it is told apart."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any
 
+import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_distral.envs.normalization import current_normalization, normalization_of
 from sb3_distral.envs.spaces import join, join_actions
 from sb3_distral.envs.task_id import plain_space
 from sb3_distral.errors import UsageError
 from sb3_distral.method.costs import Costs
+from sb3_distral.networks.features import is_too_small
 from sb3_distral.networks.view import Visible
 from sb3_distral.policies.evaluation import Architecture
 from sb3_distral.policies.feedforward import DistralPolicy
@@ -34,6 +38,26 @@ def refuse_owned(arguments: Mapping[str, Any], owned: Owned, algorithm: str) -> 
     for name, reason in owned.items():
         if arguments.get(name) is not None:
             raise UsageError(f"{name}={arguments[name]!r} was given, but {algorithm} {reason}")
+
+
+def by_name(host: type[Any], positional: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Name arguments that were given by their position.
+
+    :param host: The algorithm of Stable-Baselines3 whose they are
+    :param positional: What came after policy and environment
+    :param named: Arguments by name
+    :return: All of them by name
+    :raises UsageError: If there are too many, or one was given twice
+    """
+    names = list(signature(host).parameters)[2:]
+    doubled = set(names[: len(positional)]) & set(named)
+    if len(positional) > len(names) or doubled:
+        raise UsageError(
+            f"{len(positional)} arguments were given by position after policy and environment, and {sorted(named)} by "
+            f"name; {host.__name__} has {names} there. Give each once, best by name."
+        )
+    return {**dict(zip(names, positional, strict=False)), **named}
 
 
 def is_policy(argument: Any, aliases: PolicyAliases) -> bool:
@@ -101,8 +125,60 @@ def choose_policy_class(
     if policy == multi_input:
         raise UsageError(f"policy={multi_input!r} was given for the observations {space}. Use {vectors!r} or 'auto'.")
     if policy == "auto":
-        return aliases[images if is_image_space(space) else vectors]
+        smallest = aliases[images].column_class.smallest_image  # type: ignore[attr-defined]
+        policy = images if is_image_space(space) and not is_too_small(space, smallest) else vectors
     return aliases[policy]
+
+
+def check_images(
+    policy_class: Any,
+    observation_space: spaces.Space[Any],
+    aliases: PolicyAliases,
+    policy_kwargs: Mapping[str, Any] | None,
+) -> None:
+    """
+    Refuse observations that the convolutions of a policy cannot take, or would take for something else.
+
+    :param policy_class: Class of a policy
+    :param observation_space: Space of observations with a task, images of bytes channel first
+    :param aliases: The algorithm's policies by name, of which the first takes all observations as vectors
+    :param policy_kwargs: Arguments of the policy, which may hold a features extractor of the user's
+    :raises UsageError: If they are no images, too small, or not channel first
+    """
+    smallest = getattr(policy_class.column_class, "smallest_image", 0)
+    if not smallest or "features_extractor_class" in (policy_kwargs or {}):
+        return
+    space, vectors = plain_space(observation_space), next(iter(aliases))  # type: ignore[arg-type]
+    shape = space.shape or ()
+    if len(shape) == 3 and not is_image_space(space) and min(shape) != shape[0]:
+        raise UsageError(
+            f"policy={policy_class.__name__} was given for the observations {space}, which are no images of bytes, and "
+            "whose first axis is not that of the channels: convolutions would run over height and channels. Give "
+            "images of uint8, or put the channels first by gymnasium.wrappers.TransformObservation."
+        )
+    if not isinstance(space, spaces.Box) or len(shape) != 3 or min(shape[1:]) < smallest:
+        what = "" if len(shape) == 3 else ", which are no images"
+        raise UsageError(
+            f"policy={policy_class.__name__} was given for the observations {space}{what}; its convolutions need "
+            f"images of {smallest}x{smallest} pixels or more. Use 'auto' or {vectors!r}, which take them as vectors, "
+            "or give policy_kwargs=dict(features_extractor_class=…)."
+        )
+
+
+def check_channels(space: spaces.Space[Any]) -> None:
+    """
+    Refuse images of which Stable-Baselines3 would take the height or the width for the channels.
+
+    :param space: Space of observations, as the tasks give them
+    :raises UsageError: If the second axis of images is the smallest
+    """
+    parts = space.spaces if isinstance(space, spaces.Dict) else {"obs": space}
+    for key, own in parts.items():
+        if is_image_space(own) and np.argmin(own.shape) == 1:  # type: ignore[arg-type]
+            raise UsageError(
+                f"The observations under the key '{key}' are images of the shape {own.shape}, whose channels seem to "
+                "be the second axis. Put them last or first, by gymnasium.wrappers.TransformObservation."
+            )
 
 
 def check_memory(policy_class: type[DistralPolicy], aliases: PolicyAliases) -> None:
@@ -195,6 +271,22 @@ def check_same_spaces(distilled_policy: ActorCriticPolicy, env: VecEnv) -> None:
                 f"The tasks have the {kind} space {space}, the distilled_policy has {known[kind]}. Give tasks like "
                 "those that it was trained on, or wrap them so that they are; of discrete actions they may have fewer."
             )
+
+
+def check_normalized_alike(distilled_policy: ActorCriticPolicy, env: VecEnv) -> None:
+    """
+    Refuse to show a distilled policy observations as they are, where it has learned from normalised ones.
+
+    :param distilled_policy: π0 of another model
+    :param env: The tasks
+    :raises UsageError: If those of its training were in a ``VecNormalize``, and these are not
+    """
+    if normalization_of(distilled_policy) is not None and current_normalization(env) is None:
+        raise UsageError(
+            "The distilled_policy was trained on observations that VecNormalize normalised, and these tasks give them "
+            "as they are. Give normalize_as_trained(make_task_vec_env(tasks), distilled_policy) as the tasks, or put "
+            "them into a VecNormalize of their own."
+        )
 
 
 def check_one_start(distilled_policy: ActorCriticPolicy | None, n_distilled: int) -> None:

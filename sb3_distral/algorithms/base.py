@@ -15,8 +15,12 @@ from stable_baselines3.common.vec_env import VecEnv
 from typing_extensions import override
 
 from sb3_distral.algorithms.arguments import (
+    by_name,
+    check_channels,
     check_costs_of_bank,
+    check_images,
     check_memory,
+    check_normalized_alike,
     check_one_start,
     check_same_spaces,
     choose_policy_class,
@@ -31,6 +35,7 @@ from sb3_distral.algorithms.arguments import (
 from sb3_distral.algorithms.buffers import TaskRolloutBuffer
 from sb3_distral.algorithms.changing_tasks import ChangingAlgorithm
 from sb3_distral.algorithms.distillation import DistillationCallback
+from sb3_distral.algorithms.finite import check_rollout
 from sb3_distral.algorithms.logs import record_of_task
 from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.algorithms.saving import check_names
@@ -68,6 +73,7 @@ class DistralAlgorithm(ChangingAlgorithm):
         ``TaskVecEnv``. ``DistralA2C("MlpPolicy", env)``, Stable-Baselines3's order, works too
     :param policy: ``"MlpPolicy"``, ``"CnnPolicy"``, ``"MultiInputPolicy"`` or a class; ``"auto"`` chooses by the
         observation space
+    :param positional: The host's arguments after these two, in its order
     :param alpha: α = c_KL / (c_KL + c_Ent), in [0, 1]: a number, a schedule of the remaining progress (from 1 to 0), or
         one of these for each task (a list, or a dict by name)
     :param beta: β = 1 / (c_KL + c_Ent) > 0, likewise; ``float("inf")`` means no regularisation. ``"auto"``, or a
@@ -104,12 +110,15 @@ class DistralAlgorithm(ChangingAlgorithm):
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = POLICY_ALIASES
     own_rollout_buffer_class: ClassVar[type[RolloutBuffer]] = TaskRolloutBuffer
+    host_class: ClassVar[type[OnPolicyAlgorithm]] = OnPolicyAlgorithm
+    #: Whether π0 has ever learned to act
+    distilled_is_trained: bool = False
 
     def __init__(
         self,
         env: Tasks | str | type[BasePolicy] | None = None,
         policy: str | type[BasePolicy] | Tasks = "auto",
-        *,
+        *positional: Any,
         alpha: TaskCoefficient = 0.5,
         beta: TaskBeta = 100.0,
         n_envs_per_task: int = 1,
@@ -128,6 +137,7 @@ class DistralAlgorithm(ChangingAlgorithm):
         _init_setup_model: bool = True,
         **host_arguments: Any,
     ):
+        host_arguments = by_name(self.host_class, positional, host_arguments)
         refuse_owned(host_arguments, OWNED, type(self).__name__)
         check_one_start(distilled_policy, n_distilled)
         task_env = None
@@ -140,9 +150,13 @@ class DistralAlgorithm(ChangingAlgorithm):
             policy_kwargs = {**networks_of(distilled_policy), **(policy_kwargs or {})}
             if task_env is not None:
                 check_same_spaces(distilled_policy, task_env)
+                check_normalized_alike(distilled_policy, task_env)
                 task_env = RegularizedReward(with_actions(task_env.venv, distilled_policy.action_space))
+        policy_class = choose_policy_class(policy, space, self.policy_aliases)
+        if _init_setup_model:
+            check_images(policy_class, space, self.policy_aliases, policy_kwargs)  # type: ignore[arg-type]
         super().__init__(
-            choose_policy_class(policy, space, self.policy_aliases),  # type: ignore[arg-type]
+            policy_class,  # type: ignore[arg-type]
             task_env,  # type: ignore[arg-type]
             policy_kwargs=column_arguments(
                 with_optimizer(policy_kwargs, self._default_optimizer(host_arguments)),
@@ -172,6 +186,7 @@ class DistralAlgorithm(ChangingAlgorithm):
         self._evaluations = []
         self._new_tasks = []
         self._cost_progress = 1.0
+        self.distilled_is_trained = distilled_policy is not None
         if _init_setup_model:
             self._setup_model()
             if distilled_policy is not None:
@@ -246,7 +261,9 @@ class DistralAlgorithm(ChangingAlgorithm):
         # Constructor, load (twice) and set_env all pass through here.
         if isinstance(env, RegularizedReward):
             return env
-        venv = OnPolicyAlgorithm._wrap_env(as_task_vec_env(env), verbose, monitor_wrapper)
+        task_env = as_task_vec_env(env)
+        check_channels(task_env.observation_space)
+        venv = OnPolicyAlgorithm._wrap_env(task_env, verbose, monitor_wrapper)
         make_family(venv.action_space)  # refuses with advice what the host would refuse without
         return RegularizedReward(venv)
 
@@ -299,6 +316,7 @@ class DistralAlgorithm(ChangingAlgorithm):
             self._connect_return_scales(self.env)
             self.task_masks = getattr(self.env, "task_masks", None)
         self.policy.set_task_masks(self.task_masks)
+        self.policy.task_names = self.task_names
         self._update_costs()
 
     @override
@@ -317,6 +335,9 @@ class DistralAlgorithm(ChangingAlgorithm):
         self._check_costs(self._cost_schedule, self.costs)
         self.policy.set_distilled_weights(self.costs.alpha)
         self.policy.evaluates_distilled = self._needs_distilled()
+        # A schedule may let it rest later.
+        self.distilled_is_trained = self.distilled_is_trained or bool(self.costs.kl.any())
+        self.policy.distilled_is_trained = self.distilled_is_trained or self.policy.task_columns is None
         if self.env is not None:
             self.env.set_costs(self.costs.kl, self.costs.entropy)
 
@@ -347,6 +368,11 @@ class DistralAlgorithm(ChangingAlgorithm):
 
     @override
     def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
+        if self.env is None:
+            raise UsageError(
+                "learn was called on a model without environment, as load(path) gives it. Load it with its tasks, "
+                "load(path, env=…), or give them by set_env."
+            )
         known = self._task_episodes
         total_timesteps, callback = super()._setup_learn(*args, **kwargs)
         # A reset of the counters empties SB3's buffer of episodes, and so ours.
@@ -360,7 +386,19 @@ class DistralAlgorithm(ChangingAlgorithm):
     @override
     def collect_rollouts(self, *args: Any, **kwargs: Any) -> bool:
         self._follow_cost_schedules()
-        return super().collect_rollouts(*args, **kwargs)
+        return self._check_rollout(super().collect_rollouts(*args, **kwargs))
+
+    def _check_rollout(self, goes_on: bool) -> bool:
+        """
+        Check a roll-out before something is learned from it.
+
+        :param goes_on: Whether it is full, and the training goes on
+        :return: The same
+        """
+        if goes_on:
+            assert self.env is not None
+            check_rollout(self.rollout_buffer, self.env.tasks, self.task_names)
+        return goes_on
 
     def _follow_cost_schedules(self) -> None:
         if not self._cost_schedule.is_constant:
@@ -401,6 +439,10 @@ class DistralAlgorithm(ChangingAlgorithm):
         wrapped = self._wrap_env(with_actions(inner, self.action_space))
         super().set_env(wrapped, force_reset)
         self._connect_env()
+        if self._resume_state is not None:
+            # Of a model that was loaded without its environment.
+            self._restore_statistics(self._resume_state)
+            self._resume_state = None
 
     @override
     def _excluded_save_params(self) -> list[str]:

@@ -9,7 +9,7 @@ from stable_baselines3.common.type_aliases import DictRolloutBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 from typing_extensions import override
 
-from sb3_distral.envs.task_id import TASK_KEY
+from sb3_distral.envs.task_id import keys_in
 
 
 def deal(order: np.ndarray, tasks: np.ndarray) -> np.ndarray:
@@ -45,7 +45,8 @@ class TaskRolloutBuffer(DictRolloutBuffer):
         if batch_size is None:
             batch_size = len(indices)
         else:
-            indices = deal(indices, self.observations[TASK_KEY].reshape(-1)[indices])
+            tasks = self.observations[keys_in(self.observations).task]
+            indices = deal(indices, tasks.reshape(-1)[indices])
         for first in range(0, len(indices), batch_size):
             yield super()._get_samples(np.sort(indices[first : first + batch_size]))
 

@@ -114,7 +114,7 @@ class ChangingAlgorithm(ControllingAlgorithm):
             self.env.task_names = list(renamed)
         self._task_episodes = {names.get(name, name): own for name, own in self._task_episodes.items()}
         self._new_tasks = [names.get(name, name) for name in self._new_tasks]
-        self.task_names = renamed
+        self.task_names = self.policy.task_names = renamed
         self._cost_schedule = CostSchedule(self.alpha, self.beta, renamed)
         return self
 

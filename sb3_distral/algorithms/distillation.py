@@ -7,6 +7,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import obs_as_tensor, update_learning_rate
 from typing_extensions import override
 
+from sb3_distral.algorithms.finite import check_gradients
 from sb3_distral.method import objective
 from sb3_distral.policies.evaluation import Evaluation
 
@@ -128,6 +129,9 @@ class DistillationCallback(BaseCallback):
         distilled = self.model.policy.distilled_policy
         progress = self.model._current_progress_remaining
         update_learning_rate(distilled.optimizer, self.model.lr_schedule(progress))
-        th.nn.utils.clip_grad_norm_(distilled.parameters(), self.model.max_grad_norm)
+        if not th.nn.utils.clip_grad_norm_(distilled.parameters(), self.model.max_grad_norm).isfinite():
+            # Clipped by an infinite norm, those that were finite are 0 now.
+            norm = th.nn.utils.clip_grad_norm_(distilled.parameters(), self.model.max_grad_norm)
+            check_gradients(norm.reshape(1), self.model.task_names, self.model._n_updates)
         distilled.optimizer.step()
         distilled.optimizer.zero_grad()

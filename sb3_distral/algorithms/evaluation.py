@@ -8,7 +8,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_distral.envs.task_id import MASK_KEY, TASK_KEY, plain_observation
+from sb3_distral.envs.task_id import keys_in, plain_observation
 from sb3_distral.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class DistilledPredictor:
         if len(self.policies) == 1:
             return self._predict(self.policies[0], observation, *args, **kwargs)
         assert self.best is not None
-        components = self.best[np.asarray(observation[TASK_KEY]).ravel()]
+        components = self.best[np.asarray(observation[keys_in(observation).task]).ravel()]
         chosen, states = self._predict(self.policies[components[0]], observation, *args, **kwargs)
         for component in set(components[1:]) - {components[0]}:
             rows = components == component
@@ -70,7 +70,8 @@ class DistilledPredictor:
         return chosen, states
 
     def _predict(self, policy: Any, observation: Any, *args: Any, **kwargs: Any) -> Any:
-        masks: dict[str, Any] = {"action_masks": observation[MASK_KEY]} if MASK_KEY in observation else {}
+        mask = observation.get(keys_in(observation).mask)
+        masks: dict[str, Any] = {} if mask is None else {"action_masks": mask}
         return policy.predict(plain_observation(observation), *args, **kwargs, **masks)
 
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import torch as th
 from stable_baselines3 import PPO
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
 from typing_extensions import override
 
@@ -28,6 +29,7 @@ class DistralPPO(DistralAlgorithm, PPO):
     :class:`stable_baselines3.PPO`.
     """
 
+    host_class: ClassVar[type[OnPolicyAlgorithm]] = PPO
     policy_loss_key: ClassVar[str] = "train/policy_gradient_loss"
 
     @override

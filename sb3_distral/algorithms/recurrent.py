@@ -94,7 +94,8 @@ class RecurrentDistralAlgorithm(DistralAlgorithm):
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
     ) -> bool:
         self._follow_cost_schedules()
-        return RecurrentPPO.collect_rollouts(self, env, callback, rollout_buffer, n_rollout_steps)  # type: ignore[arg-type]
+        goes_on = RecurrentPPO.collect_rollouts(self, env, callback, rollout_buffer, n_rollout_steps)  # type: ignore[arg-type]
+        return self._check_rollout(goes_on)
 
     @override
     def rollout_memory(self) -> Memory:
@@ -111,7 +112,7 @@ class RecurrentDistralAlgorithm(DistralAlgorithm):
     @override
     def _get_resume_state(self) -> dict[str, Any]:
         # Amid a roll-out the algorithm's own last states are one step behind.
-        return super()._get_resume_state() | {"lstm": self.policy.last_state}
+        return {"lstm": self.policy.last_state} | super()._get_resume_state()
 
     @override
     def _go_on_from(self, state: dict[str, Any]) -> None:

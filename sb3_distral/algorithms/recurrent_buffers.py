@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from typing_extensions import override
 
 from sb3_distral.algorithms.buffers import deal
-from sb3_distral.envs.task_id import TASK_KEY
+from sb3_distral.envs.task_id import keys_in
 from sb3_distral.networks.memory import State
 
 
@@ -51,7 +51,7 @@ class RecurrentTaskRolloutBuffer(RecurrentDictRolloutBuffer):
         if batch_size is None or batch_size >= self.n_envs * self.buffer_size:
             yield self._sequences(np.arange(self.n_envs))
             return
-        tasks = self.observations[TASK_KEY].reshape(self.n_envs, -1)[:, 0]
+        tasks = self.observations[keys_in(self.observations).task].reshape(self.n_envs, -1)[:, 0]
         order = np.random.permutation(self.n_envs)
         order = deal(order, tasks[order])
         n_sequences = max(len(np.unique(tasks)), batch_size // self.buffer_size)

@@ -76,7 +76,6 @@ class RegularizedReward(VecEnvWrapper):
     @override
     def step_wait(self) -> VecEnvStepReturn:
         observations, rewards, dones, infos = self.venv.step_wait()
-        self._check_finite(rewards)
         for info, reward in zip(infos, rewards, strict=True):
             info["task_reward"] = reward
         self.last_observations, self.last_dones = observations, dones
@@ -109,12 +108,3 @@ class RegularizedReward(VecEnvWrapper):
         if self._paid.distilled_log_prob is not None:
             distilled_log_prob = self._paid.distilled_log_prob.cpu().numpy()
         return objective.regularizer(distilled_log_prob, task_log_prob, self.kl_cost, self.entropy_cost)
-
-    def _check_finite(self, rewards: np.ndarray) -> None:
-        if np.isfinite(rewards).all():
-            return
-        index = int(np.flatnonzero(~np.isfinite(rewards))[0])
-        raise UsageError(
-            f"Task '{self.task_names[self.tasks[index]]}' gave the reward {rewards[index]} in sub-environment {index}; "
-            "expected a finite number. Check the task's reward function (a division by zero, a logarithm of zero)."
-        )

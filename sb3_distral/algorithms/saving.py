@@ -3,22 +3,32 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch as th
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.save_util import json_to_data, open_path
+from stable_baselines3.common.vec_env import VecNormalize
 from typing_extensions import override
 
 from sb3_distral.algorithms.checkpoint import env_state, random_state, set_env_state, set_random_state
 from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.envs.changing import with_actions
 from sb3_distral.envs.normalization import ObservationNormalization, current_normalization
+from sb3_distral.envs.state import put_back
+from sb3_distral.envs.statistics import are_finite, normalized_parts, pooled
 from sb3_distral.envs.task_vec_env import has_tasks, holds_vec_envs, make_task_vec_env
 from sb3_distral.errors import UsageError
 from sb3_distral.files import atomic_write
+from sb3_distral.policies.checks import is_finite
+
+#: Arguments of the policy, which the file of a model settles.
+OF_POLICY = ("architecture", "distilled_weight", "n_distilled", "distilled_view")
+#: Arguments of new models alone.
+BEGINNING = ("distilled_policy", "_init_setup_model")
 
 SelfResumable = TypeVar("SelfResumable", bound="ResumableAlgorithm")
 
@@ -29,7 +39,8 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
 
     Loaded with ``env``, the tasks as in the constructor, it trains on where it stopped: random generators come back,
     and so does the place in every task where the environment can be put back (the grid suites can); another environment
-    is reset, as it is with ``force_reset``. Loaded without, it predicts.
+    is reset, as it is with ``force_reset=True``; with ``force_reset=False`` it is taken as it is, where it is the one
+    that the model was saved with. Loaded without, it predicts.
     """
 
     env: RegularizedReward | None
@@ -50,7 +61,8 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         exclude: Iterable[str] | None = None,
         include: Iterable[str] | None = None,
     ) -> None:
-        self._resume_state = self._get_resume_state()
+        self._check_worth_saving(path)
+        loaded, self._resume_state = self._resume_state, self._get_resume_state()
         self._current_normalization()
         try:
             if isinstance(path, io.BufferedIOBase):
@@ -60,7 +72,24 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
                 with atomic_write(path if path.suffix else path.with_name(f"{path.name}.zip")) as beside:
                     super().save(beside, exclude, include)
         finally:
-            self._resume_state = None
+            self._resume_state = loaded
+
+    @override
+    def get_vec_normalize_env(self) -> VecNormalize | None:
+        # So that CheckpointCallback writes statistics and EvalCallback synchronises them. Those of several tasks are
+        # pooled, as π0 carries them; the file of the model holds those of each.
+        layers = [] if self.env is None or self._vec_normalize_env else list(normalized_parts(self.env).values())
+        if not layers:
+            return self._vec_normalize_env
+        return layers[0] if self.env.num_envs == layers[0].num_envs else pooled(layers)  # type: ignore[union-attr]
+
+    def _check_worth_saving(self, path: Any) -> None:
+        if not is_finite(self.policy) or (self.env is not None and not are_finite(self.env)):
+            raise UsageError(
+                f"The model is not saved to {path}, and what may be there stays: its training diverged, after "
+                f"{self.num_timesteps} steps it has parameters or statistics (of VecNormalize) that are not finite. Go "
+                "on from an earlier save, or train anew with a lower learning rate or smaller rewards."
+            )
 
     @classmethod
     @override
@@ -71,11 +100,13 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         device: th.device | str = "auto",
         custom_objects: dict[str, Any] | None = None,
         print_system_info: bool = False,
-        force_reset: bool = False,
+        force_reset: bool | None = None,
         **kwargs: Any,
     ) -> SelfResumable:
+        of_policy = ["policy_kwargs"] if set(kwargs) & set(OF_POLICY) else []
+        saved = read_saved(path, "n_envs_per_task", "task_names", "action_space", "optimization", *of_policy)
+        check_load_arguments(cls, kwargs, saved)
         if env is not None:
-            saved = read_saved(path, "n_envs_per_task", "task_names", "action_space")
             if not has_tasks(env):
                 n_envs = kwargs.get("n_envs_per_task") or saved["n_envs_per_task"]
                 env = make_task_vec_env(env, 1 if holds_vec_envs(env) else n_envs)
@@ -84,30 +115,71 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         model = super().load(path, env, device, custom_objects, print_system_info, True, **kwargs)
         if env is not None and model._resume_state is not None:
             model._restore(model._resume_state, force_reset)
-        model._resume_state = None
+            model._resume_state = None
         return model
 
     def _get_resume_state(self) -> dict[str, Any]:
         env = self.env
+        if env is None and self._resume_state is not None:
+            return self._resume_state  # of a model that was loaded without its environment
         place = None if env is None or env.last_observations is None else env_state(env.venv)
         state: dict[str, Any] = {"random": random_state(), "env": place}
         if env is not None and place is not None:
             state |= {"observations": env.last_observations, "dones": env.last_dones}
         return state
 
-    def _restore(self, state: dict[str, Any], force_reset: bool) -> None:
+    def _restore(self, state: dict[str, Any], force_reset: bool | None) -> None:
         assert self.env is not None
         set_random_state(state["random"])
+        if force_reset is not None:
+            self._restore_statistics(state)
+        if force_reset is False and state["env"] is not None:
+            self._go_on_from(state)
+            return
         if self.seed is not None:
             # An environment that is reset goes on with other episodes than those that it began with.
             self.env.seed(self.seed + self.num_timesteps)
         if state["env"] is not None and not force_reset and set_env_state(self.env.venv, state["env"]):
             self._go_on_from(state)
 
+    def _restore_statistics(self, state: dict[str, Any]) -> None:
+        assert self.env is not None
+        place: Any = state["env"]
+        if isinstance(place, dict):  # not so in files of version 0.1.0
+            # What else is put back begins anew at the reset.
+            put_back(self.env.venv, place)  # type: ignore[arg-type]
+
     def _go_on_from(self, state: dict[str, Any]) -> None:
         assert self.env is not None
         self.env.last_observations, self.env.last_dones = state["observations"], state["dones"]
         self._last_obs, self._last_episode_starts = state["observations"], state["dones"]
+
+
+def check_load_arguments(algorithm: type[Any], given: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
+    """
+    Refuse arguments of a load that would be ignored, or leave a model that does not fit its file.
+
+    :param algorithm: Class of the model
+    :param given: The arguments
+    :param saved: What the file holds
+    :raises UsageError: If one is of no use
+    """
+    settled = {"optimization": saved.get("optimization"), **(saved.get("policy_kwargs") or {})}
+    makers: list[Any] = [kind.__init__ for kind in algorithm.__mro__]  # type: ignore[misc]
+    known = {name for make in makers for name in signature(make).parameters} | set(saved["names"])
+    for name, value in given.items():
+        if name in BEGINNING:
+            raise UsageError(f"load(…, {name}=…) was given, which is for new models. Leave it out, or begin a new one.")
+        if name in ("optimization", *OF_POLICY) and value != settled.get(name):
+            raise UsageError(
+                f"load(…, {name}={value!r}) was given, but the model was trained with {settled.get(name)!r}, and its "
+                "weights are of that. Leave it out; a new model may begin with the argument distilled_policy."
+            )
+        if name not in known:
+            raise UsageError(
+                f"load(…, {name}={value!r}) was given, but {algorithm.__name__} has no such argument, which would be "
+                "ignored. Correct its name, or leave it out."
+            )
 
 
 def read_saved(path: str | Path | io.BufferedIOBase, *names: str) -> dict[str, Any]:
@@ -116,7 +188,7 @@ def read_saved(path: str | Path | io.BufferedIOBase, *names: str) -> dict[str, A
 
     :param path: File
     :param names: Names of attributes of the model
-    :return: Their values by name
+    :return: Their values by name, of those that it has; and the names of all, ``names``
     :raises UsageError: If the file is no model of a Distral algorithm
     """
     file: Any = open_path(path, "r", suffix="zip")
@@ -128,11 +200,11 @@ def read_saved(path: str | Path | io.BufferedIOBase, *names: str) -> dict[str, A
             path.seek(0)
         else:
             file.close()
-    if "n_envs_per_task" not in data:
+    if not isinstance(data, dict) or "task_names" not in data:
         raise UsageError(
             f"{path} is no model of a Distral algorithm. Pass a file that the method save of one has written."
         )
-    return json_to_data(json.dumps({name: data[name] for name in names}))
+    return {**json_to_data(json.dumps({name: data[name] for name in names if name in data})), "names": list(data)}
 
 
 def check_names(names: Sequence[str], known: Sequence[str]) -> None:

@@ -114,6 +114,11 @@ class TaskEvalCallback(EventCallback):
         self._synchronize()
         self._check_observations()
         self._policies()
+        if self.best_by != TASKS and not self.model.policy.distilled_is_trained:
+            raise UsageError(
+                f"best_by={self.best_by!r} was given, but nothing trains the distilled policy here (alpha=0 or "
+                "beta=inf). Choose by the task policies: best_by='tasks'."
+            )
         for files in self._files.values():
             files.begin(self.num_timesteps)
         if self.num_timesteps > 0:

@@ -7,6 +7,7 @@ from gymnasium import spaces
 from stable_baselines3.common.utils import explained_variance
 
 from sb3_distral.algorithms.distillation import DistillationCallback
+from sb3_distral.algorithms.finite import check_gradients
 from sb3_distral.algorithms.logs import record_of_task
 from sb3_distral.algorithms.saving import ResumableAlgorithm
 from sb3_distral.method import objective
@@ -131,7 +132,9 @@ class UpdatingAlgorithm(ResumableAlgorithm):
     def _step(self) -> None:
         """Clip column by column, so that one task's reward scale cannot shrink another's step, and update."""
         policy = self.policy
-        policy.clip_grad_norm_(self.max_grad_norm)
+        norms = policy.clip_grad_norm_(self.max_grad_norm)
+        if not th.isfinite(norms).all():
+            self._check_gradients()
         if self._new_tasks and policy.task_columns is not None:
             new = [self.task_names.index(name) for name in self._new_tasks]
             begin_sizes(policy.optimizer, policy.task_columns, new)
@@ -140,6 +143,13 @@ class UpdatingAlgorithm(ResumableAlgorithm):
         policy.optimizer.zero_grad()
         if policy.bank is not None:
             policy.bank.step()
+
+    def _check_gradients(self) -> None:
+        """Refuse gradients that are not finite. Those that are merely huge have been made 0 by their clip."""
+        norms = self.policy.clip_grad_norm_(self.max_grad_norm)
+        if th.isnan(norms).any():
+            self.policy.optimizer.zero_grad()
+        check_gradients(norms, self.task_names, self._n_updates)
 
     def _log_update(self, losses: list[dict[str, th.Tensor]]) -> None:
         buffer = self.rollout_buffer

@@ -10,7 +10,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize, VecTransposeI
 from sb3_distral.envs.rows import around, check_follows, select_rows, side_by_side
 from sb3_distral.envs.spaces import join_actions, join_all
 from sb3_distral.envs.state import layers_of
-from sb3_distral.envs.task_id import TASK_KEYS, with_task
+from sb3_distral.envs.task_id import keys_in, plain_observation, with_task, without_task
 from sb3_distral.envs.task_vec_env import TaskVecEnv
 from sb3_distral.errors import UsageError
 
@@ -184,13 +184,14 @@ def first_observations(
     :return: Observations of all sub-environments
     """
     *layers, inner = layers_until_tasks(changed.env)
-    plain = {key: own[changed.rows] for key, own in observations.items() if key not in TASK_KEYS}
+    plain = {key: own[changed.rows] for key, own in without_task(observations).items()}
     if new is not None:
         joined = with_task(new.venv.reset(), new.tasks)
         for layer in reversed(layers):
             joined = seen_through(layer, joined)
         plain = {key: np.concatenate([own, joined[key]]) for key, own in plain.items()}
-    named: dict[str, np.ndarray] = inner.named(plain)
+    task_key = keys_in(observations).task
+    named: dict[str, np.ndarray] = inner.named(plain_observation({**plain, task_key: inner.tasks}))
     return named
 
 

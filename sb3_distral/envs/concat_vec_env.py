@@ -9,6 +9,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 from typing_extensions import override
 
+from sb3_distral.envs.named_env import name_task
 from sb3_distral.envs.state import EnvState, env_state, put_back
 from sb3_distral.errors import UsageError
 
@@ -24,13 +25,15 @@ class ConcatVecEnv(VecEnv):
 
     def __init__(self, venvs: Sequence[VecEnv]):
         self.venvs = list(venvs)
+        #: Name of the task of each, for errors; ``None`` where there are several
+        self.names: list[str | None] = [None] * len(self.venvs)
         self.offsets = np.cumsum([0] + [venv.num_envs for venv in venvs])
         super().__init__(int(self.offsets[-1]), venvs[0].observation_space, venvs[0].action_space)
         self.metadata = venvs[0].metadata
 
     @override
     def reset(self) -> VecEnvObs:
-        observations = [venv.reset() for venv in self.venvs]
+        observations = self._each(lambda venv: venv.reset())
         self.reset_infos = [info for venv in self.venvs for info in venv.reset_infos]
         return concatenate(observations)
 
@@ -41,9 +44,21 @@ class ConcatVecEnv(VecEnv):
 
     @override
     def step_wait(self) -> VecEnvStepReturn:
-        observations, rewards, dones, infos = zip(*(venv.step_wait() for venv in self.venvs), strict=True)
+        observations, rewards, dones, infos = zip(*self._each(lambda venv: venv.step_wait()), strict=True)
         all_infos = [info for part in infos for info in part]
         return concatenate(observations), np.concatenate(rewards), np.concatenate(dones), all_infos
+
+    def _each(self, ask: Callable[[VecEnv], Any]) -> list[Any]:
+        answers = []
+        for place, venv in enumerate(self.venvs):
+            try:
+                answers.append(ask(venv))
+            except Exception as error:
+                name = self.names[place]
+                if name is not None:
+                    name_task(error, name)
+                raise
+        return answers
 
     @override
     def seed(self, seed: int | None = None) -> Sequence[int | None]:

@@ -107,6 +107,7 @@ class DistilledPrior:
         return distribution
 
     def _as_tensor(self, actions: np.ndarray) -> th.Tensor:
+        check_actions(actions, self.action_space)
         taken = th.as_tensor(actions, device=self.policy.device)
         if isinstance(self.action_space, spaces.MultiBinary):
             taken = taken.float()
@@ -130,6 +131,24 @@ class DistilledPrior:
         return log_prob
 
 
+def check_actions(actions: np.ndarray, space: spaces.Space[Any]) -> None:
+    """
+    Refuse discrete actions that the environments do not have.
+
+    :param actions: A row for each environment
+    :param space: Actions of the environments
+    :raises UsageError: If an action is none of these
+    """
+    if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
+        first, n = space.start, space.n if isinstance(space, spaces.Discrete) else space.nvec
+        if ((actions < first) | (actions >= first + n)).any():
+            raise UsageError(
+                f"The actions {actions.tolist()} were taken in environments whose actions are {space}. Algorithms of "
+                "Stable-Baselines3 count actions from 0: where the first is another, let gymnasium.wrappers."
+                "TransformAction around the prior add it."
+            )
+
+
 def check_spaces(
     policy: ActorCriticPolicy, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]
 ) -> None:
@@ -151,7 +170,8 @@ def check_spaces(
     if join(as_seen_by_policies(observation_space), policy.observation_space) is None:
         raise UsageError(
             f"The environment's observations are {observation_space}, those of the distilled policy are "
-            f"{policy.observation_space}. Wrap the environment so that they are equal."
+            f"{policy.observation_space}. Wrap the environment so that they are equal (discrete observations whose "
+            "first is not 0: in gymnasium.wrappers.FlattenObservation)."
         )
 
 

@@ -9,7 +9,7 @@ from stable_baselines3.common.vec_env import vec_frame_stack
 from stable_baselines3.common.vec_env.stacked_observations import StackedObservations
 from typing_extensions import override
 
-from sb3_distral.envs.task_id import TASK_KEYS, has_task_key
+from sb3_distral.envs.task_id import has_task_key, without_task
 
 Observations = dict[str, np.ndarray]
 
@@ -31,8 +31,8 @@ class StackedTaskObservations(StackedObservations[Observations]):
         observation_space: spaces.Dict,
         channels_order: str | Mapping[str, str | None] | None = None,
     ):
-        stacked = {key: space for key, space in observation_space.items() if key not in TASK_KEYS}
-        super().__init__(num_envs, n_stack, spaces.Dict(stacked), channels_order)
+        stacked = spaces.Dict(without_task(observation_space.spaces))
+        super().__init__(num_envs, n_stack, stacked, channels_order)
         assert isinstance(self.stacked_observation_space, spaces.Dict)
         self.stacked_observation_space = spaces.Dict({**observation_space, **self.stacked_observation_space})
 
@@ -46,16 +46,6 @@ class StackedTaskObservations(StackedObservations[Observations]):
     ) -> tuple[Observations, list[dict[str, Any]]]:
         stacked, infos = super().update(without_task(observations), dones, infos)
         return {**observations, **stacked}, infos
-
-
-def without_task(observations: Observations) -> Observations:
-    """
-    Leave out task and mask.
-
-    :param observations: Observations with a task
-    :return: What is stacked of them
-    """
-    return {key: rows for key, rows in observations.items() if key not in TASK_KEYS}
 
 
 def stacked_observations(

@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
+from gymnasium.vector import VectorEnv
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
+from sb3_distral.envs.gymnasium_vec_env import is_envpool, is_vector_env
 from sb3_distral.errors import UsageError
 
-Task = str | gym.Env[Any, Any] | Callable[[], gym.Env[Any, Any]] | VecEnv
+Task = str | gym.Env[Any, Any] | Callable[[], gym.Env[Any, Any]] | VecEnv | VectorEnv[Any, Any, Any]
 Tasks = Task | Sequence[Task] | Mapping[str, Task]
 
 
@@ -62,17 +64,18 @@ def default_name(task: Any) -> str:
     if isinstance(task, str):
         return task
     spec = None if isinstance(task, VecEnv) else getattr(task, "spec", None)
-    return "task" if spec is None else str(spec.id)
+    # Specifications of envpool have no id.
+    return str(getattr(spec, "id", "task"))
 
 
 def holds_vec_envs(tasks: Tasks) -> bool:
     """
-    Tell whether there are VecEnvs among the tasks.
+    Tell whether all tasks are VecEnvs or vector environments, which say themselves how many they hold.
 
     :param tasks: As :func:`name_tasks`
-    :return: Whether there are
+    :return: Whether they are
     """
-    return any(isinstance(task, VecEnv) for task in name_tasks(tasks).values())
+    return all(isinstance(task, VecEnv) or is_vector_env(task) for task in name_tasks(tasks).values())
 
 
 def check_distinct(tasks: Mapping[str, Any]) -> None:
@@ -101,8 +104,10 @@ def environments_of(task: Any) -> list[Any]:
     """
     if isinstance(task, list):
         return [part for env in task for part in environments_of(env)]
-    if isinstance(task, gym.Env):
+    if isinstance(task, gym.Env | VectorEnv):
         return [task.unwrapped]
+    if is_envpool(task):
+        return [task]
     if isinstance(task, VecEnv):
         inner = task.unwrapped
         return [inner, *(environments_of(inner.envs) if isinstance(inner, DummyVecEnv) else [])]

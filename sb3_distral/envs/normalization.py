@@ -10,7 +10,8 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, unwrap_vec_normalize
 
-from sb3_distral.envs.task_id import OBSERVATION_KEY
+from sb3_distral.envs.statistics import normalized_parts, observation_statistics, pooled
+from sb3_distral.envs.task_id import OBSERVATION_KEY, has_task_key
 from sb3_distral.errors import UsageError
 
 
@@ -22,11 +23,13 @@ class ObservationNormalization(NamedTuple):
         is no Dict
     :param clip: Largest absolute value of a normalised observation
     :param epsilon: What is added to variances
+    :param is_pooled: Whether each task of the training had its own statistics, which are pooled here
     """
 
     statistics: dict[str, RunningMeanStd]
     clip: float
     epsilon: float
+    is_pooled: bool = False
 
     def normalize(self, observation: Any) -> Any:
         """
@@ -60,13 +63,32 @@ def current_normalization(venv: VecEnv) -> ObservationNormalization | None:
     Copy how the observations of a training are normalised now.
 
     :param venv: Environments of the training
-    :return: The normalisation; ``None`` where there is none, or each task has its own
+    :return: The normalisation, pooled over tasks of which each has its own; ``None`` where observations are as they are
     """
     layer = unwrap_vec_normalize(venv)
+    own = [] if layer is not None else own_normalizations(venv)
+    layer = pooled(own) if own else layer
     if layer is None or not layer.norm_obs:
         return None
-    statistics = layer.obs_rms if isinstance(layer.obs_rms, dict) else {OBSERVATION_KEY: layer.obs_rms}
-    return ObservationNormalization(deepcopy(statistics), layer.clip_obs, layer.epsilon) if statistics else None
+    statistics = {key or OBSERVATION_KEY: known for key, known in observation_statistics(layer).items()}
+    return (
+        ObservationNormalization(deepcopy(statistics), layer.clip_obs, layer.epsilon, bool(own)) if statistics else None
+    )
+
+
+def own_normalizations(venv: VecEnv) -> list[VecNormalize]:
+    """
+    Find the normalisations of observations of single tasks.
+
+    :param venv: Environments of the training
+    :return: Those of all tasks; none if the observations of a task are as they are, or other keys are normalised
+    """
+    if not has_task_key(venv.observation_space):
+        return []
+    layers = list(normalized_parts(venv).values())
+    is_complete = len(layers) == len(venv.task_names)  # type: ignore[attr-defined]
+    keys = [observation_statistics(layer).keys() if layer.norm_obs else None for layer in layers]
+    return layers if is_complete and None not in keys and all(own == keys[0] for own in keys) else []
 
 
 def normalization_of(policy: BasePolicy) -> ObservationNormalization | None:
@@ -94,7 +116,8 @@ def normalization_to_json(policy: BasePolicy) -> dict[str, Any] | None:
     if normalization is None:
         return None
     statistics = {key: [own.mean.tolist(), own.var.tolist()] for key, own in normalization.statistics.items()}
-    return {"statistics": statistics, "clip": normalization.clip, "epsilon": normalization.epsilon}
+    described = {"statistics": statistics, "clip": normalization.clip, "epsilon": normalization.epsilon}
+    return {**described, "is_pooled": True} if normalization.is_pooled else described
 
 
 def normalization_from_json(described: Mapping[str, Any]) -> ObservationNormalization:
@@ -108,7 +131,9 @@ def normalization_from_json(described: Mapping[str, Any]) -> ObservationNormaliz
     for key, (mean, variance) in described["statistics"].items():
         statistics[key] = own = RunningMeanStd(shape=np.shape(mean))
         own.mean, own.var = np.array(mean, dtype=np.float64), np.array(variance, dtype=np.float64)
-    return ObservationNormalization(statistics, float(described["clip"]), float(described["epsilon"]))
+    return ObservationNormalization(
+        statistics, float(described["clip"]), float(described["epsilon"]), bool(described.get("is_pooled"))
+    )
 
 
 def check_shapes(normalization: ObservationNormalization, space: spaces.Space[Any]) -> None:
@@ -135,7 +160,10 @@ def normalize_as_trained(venv: VecEnv, distilled_policy: BasePolicy) -> VecEnv:
         new_tasks = normalize_as_trained(make_vec_env("CartPole-v1"), model.distilled_policy)
         evaluate_policy(model, new_tasks)
 
-    :param venv: Environments on plain observations, not normalised
+    Where each task of the training had statistics of its own, new ones get those of all together: a start, with which a
+    task's own ``VecNormalize`` is left as it is.
+
+    :param venv: Environments on plain observations, or tasks, not normalised
     :param distilled_policy: ``model.distilled_policy``
     :return: They in a ``VecNormalize`` with the statistics of the training, which stay as they are, and rewards as they
         are; ``venv`` itself where the training did not normalise
@@ -144,7 +172,8 @@ def normalize_as_trained(venv: VecEnv, distilled_policy: BasePolicy) -> VecEnv:
     normalization = normalization_of(distilled_policy)
     if normalization is None:
         return venv
-    check_not_normalized(venv)
+    if is_normalized_alike(venv, normalization):
+        return venv
     check_shapes(normalization, venv.observation_space)
     keys = list(normalization.statistics) if isinstance(venv.observation_space, spaces.Dict) else None
     statistics = deepcopy(normalization.statistics)
@@ -160,16 +189,20 @@ def normalize_as_trained(venv: VecEnv, distilled_policy: BasePolicy) -> VecEnv:
     return wrapped
 
 
-def check_not_normalized(venv: VecEnv) -> None:
+def is_normalized_alike(venv: VecEnv, normalization: ObservationNormalization) -> bool:
     """
     Refuse to normalise observations twice.
 
     :param venv: Environments of a new task
-    :raises UsageError: If their observations are normalised
+    :param normalization: How those of the training were
+    :return: Whether the task has statistics of its own, as each of the training had
+    :raises UsageError: If the observations are normalised, and the tasks of the training had common statistics
     """
-    if current_normalization(venv) is not None:
+    is_normalized = current_normalization(venv) is not None
+    if is_normalized and not normalization.is_pooled:
         raise UsageError(
             "The environments are in a VecNormalize that normalises observations, but the distilled policy brings the "
             "statistics of its training. Give the environments without it; another VecNormalize may go around the "
             "prior: VecNormalize(VecDistilledPriorReward(venv, distilled_policy))."
         )
+    return is_normalized

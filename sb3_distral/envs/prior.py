@@ -8,6 +8,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from typing_extensions import override
 
 from sb3_distral.envs.distilled_prior import DistilledPrior
+from sb3_distral.envs.encoding import encoded
 from sb3_distral.envs.masks import METHOD
 from sb3_distral.method.choices import narrow
 
@@ -41,6 +42,7 @@ class DistilledPriorReward(gym.Wrapper[Any, Any, Any, Any]):
         alpha: float = 0.5,
         beta: float = 100.0,
     ):
+        env = encoded(env)  # as in trainings
         super().__init__(env)
         self.distilled_policy = distilled_policy
         self._offers_masks = env.has_wrapper_attr(METHOD)

@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import (
 )
 
 from sb3_distral.envs.concat_vec_env import ConcatVecEnv
-from sb3_distral.envs.task_id import TASK_KEYS, has_task_key
+from sb3_distral.envs.task_id import has_task_key, keys_in, without_task
 from sb3_distral.envs.vec_envs import already_made
 from sb3_distral.errors import UsageError
 
@@ -129,5 +129,5 @@ def around(layer: VecEnvWrapper, venv: VecEnv, rows: np.ndarray) -> VecEnvWrappe
 
 def _with_task_keys(own: Any, inner: Any) -> spaces.Dict:
     """Plain observations as a layer gives them, beside the task and the mask of what it wraps."""
-    plain = {key: space for key, space in own.items() if key not in TASK_KEYS}
-    return spaces.Dict({**plain, **{key: inner[key] for key in TASK_KEYS if key in inner.spaces}})
+    keys = keys_in(inner.spaces)
+    return spaces.Dict({**without_task(own.spaces), **{key: inner[key] for key in keys if key in inner.spaces}})

@@ -1,8 +1,13 @@
-"""The statistics of ``VecNormalize`` in an evaluation are those of the training."""
+"""The statistics of ``VecNormalize`` in an evaluation are those of the training, also under ``EvalCallback``."""
 
-from stable_baselines3.common.vec_env import VecEnv, sync_envs_normalization, unwrap_vec_normalize
+from copy import deepcopy
+from typing import Any
 
-from sb3_distral.envs.concat_vec_env import ConcatVecEnv
+from stable_baselines3.common import callbacks
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize, sync_envs_normalization, unwrap_vec_normalize
+
+from sb3_distral.envs.statistics import normalized_parts, parts_by_task, pooled
+from sb3_distral.envs.task_id import OBSERVATION_KEY, has_task_key
 from sb3_distral.errors import UsageError
 
 
@@ -10,19 +15,25 @@ def synchronize_statistics(training_env: VecEnv, eval_env: VecEnv, same_tasks: b
     """
     Copy statistics from ``VecNormalize`` around all tasks, and from that of each task to the task of the same name.
 
+    Other tasks, and environments on plain observations, in which π0 acts, get those of all tasks: what
+    ``VecNormalize`` around all knows, or what those of the tasks know together.
+
     :param training_env: Tasks of a training
-    :param eval_env: Tasks of an evaluation
-    :param same_tasks: Whether tasks of one name are the same; else those of the evaluation keep statistics of their own
-    :raises UsageError: If the tasks of the evaluation are not wrapped as those of the training
+    :param eval_env: Tasks of an evaluation, or an environment on plain observations
+    :param same_tasks: Whether tasks of one name are the same
+    :raises UsageError: If the environments of the evaluation are not wrapped as those of the training
     """
-    pairs = [(training_env, eval_env)]
-    if same_tasks:
-        own, names = parts_by_task(eval_env), eval_env.task_names  # type: ignore[attr-defined]
-        trained = parts_by_task(training_env)
-        pairs += [(part, own.get(name, eval_env.unwrapped)) for name, part in trained.items() if name in names]
-    for source, target in pairs:
-        if unwrap_vec_normalize(source) is not None:
-            copy_statistics(source, target)
+    if not has_task_key(eval_env.observation_space):
+        _copy_to_plain(training_env, eval_env)
+        return
+    if unwrap_vec_normalize(training_env) is not None:
+        copy_statistics(training_env, eval_env)
+    trained, own = normalized_parts(training_env), parts_by_task(eval_env)
+    for name in eval_env.task_names if trained else ():  # type: ignore[attr-defined]
+        if same_tasks and name in trained:
+            copy_statistics(parts_by_task(training_env)[name], own.get(name, eval_env.unwrapped))
+        elif name in own and (layer := unwrap_vec_normalize(own[name])) is not None:
+            _take(layer, pooled(list(trained.values())))
 
 
 def copy_statistics(source: VecEnv, target: VecEnv) -> None:
@@ -36,21 +47,46 @@ def copy_statistics(source: VecEnv, target: VecEnv) -> None:
     try:
         sync_envs_normalization(source, target)
     except (AssertionError, AttributeError) as error:
-        raise UsageError(
-            f"The tasks of the training are normalised by VecNormalize ({source}), and those of the evaluation are not "
-            f"wrapped alike ({target}). Wrap them in the same way, with VecNormalize(…, training=False)."
-        ) from error
+        raise _not_alike(source, target) from error
 
 
-def parts_by_task(env: VecEnv) -> dict[str, VecEnv]:
+def _copy_to_plain(training_env: VecEnv, eval_env: VecEnv) -> None:
+    around_all, own = unwrap_vec_normalize(training_env), list(normalized_parts(training_env).values())
+    if around_all is None and not own:
+        return
+    target = unwrap_vec_normalize(eval_env)
+    if target is None:
+        raise _not_alike(training_env, eval_env)
+    _take(target, pooled(own) if around_all is None else around_all)
+
+
+def _take(layer: VecNormalize, source: VecNormalize) -> None:
+    known: Any = getattr(source, "obs_rms", None)
+    # Of plain observations that are no Dict the tasks make one.
+    if isinstance(known, dict) and not isinstance(getattr(layer, "obs_rms", None), dict):
+        known = known.get(OBSERVATION_KEY)
+    if known is not None and hasattr(layer, "obs_rms"):
+        layer.obs_rms = deepcopy(known)
+    layer.ret_rms = deepcopy(source.ret_rms)
+
+
+def _not_alike(source: VecEnv, target: VecEnv) -> UsageError:
+    return UsageError(
+        f"The tasks of the training are normalised by VecNormalize ({source}), and those of the evaluation are not "
+        f"wrapped alike ({target}). Wrap them in the same way, with VecNormalize(…, training=False)."
+    )
+
+
+def synchronize_any(env: VecEnv, eval_env: VecEnv) -> None:
     """
-    Find the environments that stand side by side, one for each task.
+    Synchronise as Stable-Baselines3 does, also where the training is one of tasks.
 
-    :param env: Tasks
-    :return: The environments by name of the task; none where the tasks are one environment
+    :param env: Environments of a training
+    :param eval_env: Those of an evaluation
     """
-    inner = env.unwrapped
-    if not isinstance(inner, ConcatVecEnv):
-        return {}
-    tasks, names = env.tasks, env.task_names  # type: ignore[attr-defined]
-    return {names[tasks[start]]: part for part, start in zip(inner.venvs, inner.offsets, strict=False)}
+    synchronize = synchronize_statistics if has_task_key(env.observation_space) else sync_envs_normalization
+    synchronize(env, eval_env)
+
+
+# EvalCallback has no argument for it.
+callbacks.sync_envs_normalization = synchronize_any  # type: ignore[attr-defined]

@@ -1,7 +1,8 @@
 """Tasks side by side in one vectorised environment."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,18 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 from typing_extensions import override
 
-import sb3_distral.envs.frame_stack  # noqa: F401  (so that VecFrameStack takes tasks)
+import sb3_distral.envs.frame_stack
+import sb3_distral.envs.normalized_keys  # noqa: F401  (so that VecNormalize takes tasks)
 from sb3_distral.envs.concat_vec_env import ConcatVecEnv
-from sb3_distral.envs.encoding import check_encoding
+from sb3_distral.envs.encoding import check_encoding, check_observations
+from sb3_distral.envs.entrance import Entrance
+from sb3_distral.envs.gymnasium_vec_env import as_vec_env
 from sb3_distral.envs.hooks import call_process_hooks
 from sb3_distral.envs.masks import Masks, make_action_masks
 from sb3_distral.envs.names import Task, Tasks, check_distinct, holds_vec_envs, name_tasks
 from sb3_distral.envs.spaces import Kind, check_equal, join_all
 from sb3_distral.envs.task_id import has_task_key, with_task, with_task_space
-from sb3_distral.envs.vec_envs import given_vec_envs, make_vec_env
+from sb3_distral.envs.vec_envs import make_vec_env
 from sb3_distral.errors import UsageError
 
 __all__ = [
@@ -65,6 +69,7 @@ class TaskVecEnv(VecEnvWrapper):
         self.task_names = list(task_names)
         self._check_names(venv)
         call_process_hooks()
+        check_observations(f"{', '.join(self.task_names)}", venv.observation_space)
         check_encoding(venv.observation_space)
         own = [venv.action_space] * len(self.task_names) if action_spaces is None else list(action_spaces)
         # What it was made of, for tasks that come and go.
@@ -77,6 +82,8 @@ class TaskVecEnv(VecEnvWrapper):
         self.task_masks = None if self._masks is None else self._masks.task_masks
         n_choices = None if self._masks is None else self._masks.n_choices
         super().__init__(venv, with_task_space(venv.observation_space, len(self.task_names), n_choices), action_space)
+        self._entrance = Entrance(venv.observation_space, self.tasks)
+        self._name_parts()
 
     def _join_actions(self, given: spaces.Space[Any] | None) -> spaces.Space[Any]:
         if given is None:
@@ -105,7 +112,9 @@ class TaskVecEnv(VecEnvWrapper):
 
     @override
     def reset(self) -> VecEnvObs:
-        return self.named(self.venv.reset())
+        observations = self.venv.reset()
+        self._entrance.check_reset(observations, self.task_names)
+        return self.named(observations)
 
     @override
     def step_async(self, actions: np.ndarray) -> None:
@@ -114,6 +123,8 @@ class TaskVecEnv(VecEnvWrapper):
     @override
     def step_wait(self) -> VecEnvStepReturn:
         observations, rewards, dones, infos = self.venv.step_wait()
+        infos = self._complete(infos)
+        self._entrance.check_step(observations, rewards, infos, dones, self.task_names)
         for index in np.flatnonzero(dones):
             info = infos[index]
             if "terminal_observation" in info:
@@ -121,6 +132,16 @@ class TaskVecEnv(VecEnvWrapper):
                 mask = None if self._masks is None else np.ones(self._masks.n_choices, dtype=np.int8)
                 info["terminal_observation"] = with_task(info["terminal_observation"], self.tasks[index], mask)
         return self.named(observations), rewards, dones, infos
+
+    def _complete(self, infos: Any) -> list[dict[str, Any]]:
+        if len(infos) == self.num_envs:
+            return infos  # type: ignore[no-any-return]
+        if len(infos) == 0:
+            return [{} for _ in range(self.num_envs)]
+        raise UsageError(
+            f"{self.venv} gave {len(infos)} infos for {self.num_envs} sub-environments; expected a dict for each. Let "
+            "its step_wait return a list of dicts."
+        )
 
     def named(self, observations: VecEnvObs) -> dict[str, Any]:
         """
@@ -141,10 +162,25 @@ class TaskVecEnv(VecEnvWrapper):
         before = self.task_names
         self.task_names = list(names)
         self._check_names(self.venv)
+        self._name_parts()
+        self._name_envs()
         renamed = dict(zip(before, names, strict=True))
         self.given_masks = {renamed[name]: mask for name, mask in self.given_masks.items()}
         if self._masks is not None:
             self._masks.names = [names[task] for task in self.tasks]
+
+    def _name_parts(self) -> None:
+        """Tell environments side by side whose they are, for their errors."""
+        inner = self.venv.unwrapped
+        if isinstance(inner, ConcatVecEnv):
+            parts = [set(self.tasks[start:end]) for start, end in pairwise(inner.offsets)]
+            inner.names = [self.task_names[own.pop()] if len(own) == 1 else None for own in parts]
+
+    def _name_envs(self) -> None:
+        for index, task in enumerate(self.tasks):
+            with suppress(AttributeError, NotImplementedError):  # of VecEnvs that were given
+                if self.venv.get_attr("name_of_task", index):
+                    self.venv.env_method("set_wrapper_attr", "name_of_task", self.task_names[task], indices=index)
 
     def get_state(self) -> dict[str, Any]:
         """
@@ -185,6 +221,7 @@ def make_task_vec_env(
     vec_env_cls: type[VecEnv] = DummyVecEnv,
     vec_env_kwargs: dict[str, Any] | None = None,
     action_masks: Masks | None = None,
+    task_names: Sequence[str] | None = None,
 ) -> TaskVecEnv:
     """
     Put tasks side by side. Sub-environment j of all is seeded with seed + j, whatever the kind of VecEnv.
@@ -192,7 +229,8 @@ def make_task_vec_env(
     Tasks may differ in bounds and floating type of observations and actions, and in the number of discrete actions. All
     then get the space that holds every task's, and each task only actions of its own.
 
-    :param tasks: Gymnasium ids, callables, environments or VecEnvs: a list, or a dict by name. One alone is one task
+    :param tasks: Gymnasium ids, callables, environments, VecEnvs, or vector environments of gymnasium or envpool: a
+        list, or a dict by name. One alone is one task
     :param n_envs_per_task: Sub-environments of each task, for ids and callables
     :param seed: Seed of the first sub-environment
     :param vec_env_cls: ``DummyVecEnv``, ``RemoteVecEnv`` (a process for each task) or ``SubprocVecEnv`` (one for each
@@ -200,6 +238,8 @@ def make_task_vec_env(
     :param vec_env_kwargs: Arguments of ``vec_env_cls``
     :param action_masks: Which actions of a task are valid, by name of the task, for tasks in which some never are: one
         entry for each action of ``Discrete``, for ``MultiDiscrete`` those of all components in their order
+    :param task_names: The task of each sub-environment, where ``tasks`` is one VecEnv or vector environment that holds
+        those of all, ``gymnasium.make_vec("Meta-World/MT10")`` for example
     :return: The tasks as one environment
     :raises UsageError: If there is no task, the spaces differ in more, a mask does not fit, or an environment would be
         in two places at once
@@ -207,23 +247,50 @@ def make_task_vec_env(
     call_process_hooks()  # before processes are forked, so that these know that they were
     if n_envs_per_task < 1:
         raise UsageError(f"n_envs_per_task={n_envs_per_task} was given; every task needs at least one sub-environment.")
+    if task_names is not None:
+        return with_names(tasks, task_names, seed, action_masks)
     named = name_tasks(tasks)
     check_distinct(named)
+    named = {name: as_vec_env(task) for name, task in named.items()}
     with ExitStack() as made:
-        if holds_vec_envs(named):
-            parts = given_vec_envs(named, n_envs_per_task)
-            venv: VecEnv = ConcatVecEnv(parts)
-            counts = [part.num_envs for part in parts]
-            observation_spaces, action_spaces = [[getattr(part, f"{kind}_space") for part in parts] for kind in KINDS]
-        else:
-            venv = make_vec_env(named, n_envs_per_task, vec_env_cls, vec_env_kwargs or {})
+        venv = make_vec_env(named, n_envs_per_task, vec_env_cls, vec_env_kwargs or {})
+        if not any(isinstance(task, VecEnv) for task in named.values()):
             made.callback(venv.close)
             counts = [n_envs_per_task] * len(named)
             observation_spaces, action_spaces = [spaces_of_tasks(venv, kind, list(named)) for kind in KINDS]
+        else:
+            parts: list[VecEnv] = venv.venvs  # type: ignore[attr-defined]
+            counts = [part.num_envs for part in parts]
+            observation_spaces, action_spaces = [[getattr(part, f"{kind}_space") for part in parts] for kind in KINDS]
         venv.observation_space = join_all("observation", list(named), observation_spaces)
         indices = np.repeat(np.arange(len(named)), counts).tolist()
         task_env = TaskVecEnv(venv, indices, list(named), action_spaces, action_masks)
         made.pop_all()
+    if seed is not None:
+        task_env.seed(seed)
+    return task_env
+
+
+def with_names(tasks: Any, names: Sequence[str], seed: int | None, action_masks: Masks | None) -> TaskVecEnv:
+    """
+    Tell in the observations of an environment that holds all tasks which of them each belongs to.
+
+    :param tasks: A VecEnv or vector environment
+    :param names: Name of the task of each sub-environment
+    :param seed: As :func:`make_task_vec_env`
+    :param action_masks: As :func:`make_task_vec_env`
+    :return: The tasks
+    :raises UsageError: If it is something else, or of another number of sub-environments
+    """
+    venv = as_vec_env(tasks)
+    if not isinstance(venv, VecEnv) or venv.num_envs != len(names):
+        what = f"{venv.num_envs} sub-environments" if isinstance(venv, VecEnv) else f"{tasks!r}"
+        raise UsageError(
+            f"{len(names)} task_names were given for {what}; expected one VecEnv or vector environment that holds all "
+            "tasks, and a name for each of its sub-environments, the same where two are of one task."
+        )
+    distinct = list(dict.fromkeys(names))
+    task_env = TaskVecEnv(venv, [distinct.index(name) for name in names], distinct, action_masks=action_masks)
     if seed is not None:
         task_env.seed(seed)
     return task_env
@@ -251,7 +318,8 @@ def has_tasks(env: Any) -> bool:
     :param env: Anything
     :return: Whether it is
     """
-    return isinstance(env, VecEnv) and has_task_key(env.observation_space)
+    # Observations may have a key of this name themselves.
+    return isinstance(env, VecEnv) and has_task_key(env.observation_space) and hasattr(env, "task_names")
 
 
 def as_task_vec_env(env: Any, n_envs_per_task: int = 1) -> VecEnv:

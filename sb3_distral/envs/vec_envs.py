@@ -17,24 +17,19 @@ from sb3_distral.errors import UsageError
 Makers = Mapping[str, list[Callable[[], gym.Env[Any, Any]]]]
 
 
-def given_vec_envs(named: Mapping[str, Task], n_envs_per_task: int) -> list[VecEnv]:
+def check_number(named: Mapping[str, Task], n_envs_per_task: int) -> None:
     """
-    Check VecEnvs that are tasks.
+    Refuse a number of sub-environments where none are made.
 
-    :param named: VecEnvs by name
-    :param n_envs_per_task: Must be 1: a VecEnv says itself how many it holds
-    :return: The VecEnvs
-    :raises UsageError: If a task is no VecEnv, or their number was asked to be another
+    :param named: Tasks by name
+    :param n_envs_per_task: The number
+    :raises UsageError: If it is not 1, and all tasks are VecEnvs, which say themselves how many they hold
     """
-    others = [name for name, task in named.items() if not isinstance(task, VecEnv)]
-    if others:
-        raise UsageError(f"Tasks {others} are no VecEnvs but the others are. Pass all tasks in one form.")
-    if n_envs_per_task != 1:
+    if n_envs_per_task != 1 and all(isinstance(task, VecEnv) for task in named.values()):
         raise UsageError(
             f"n_envs_per_task={n_envs_per_task} was given with VecEnvs, which hold as many sub-environments as they "
             "were made with. Leave n_envs_per_task out, or pass ids or callables."
         )
-    return list(named.values())  # type: ignore[arg-type]
 
 
 def make_vec_env(
@@ -43,13 +38,15 @@ def make_vec_env(
     """
     Make the sub-environments of all tasks.
 
-    :param named: Ids, callables or environments by name
-    :param n_envs_per_task: Sub-environments of each task
+    :param named: Ids, callables, environments or VecEnvs by name
+    :param n_envs_per_task: Sub-environments of each task but VecEnvs
     :param vec_env_cls: As :func:`make_task_vec_env`
     :param vec_env_kwargs: Its arguments
     :return: All of them, those of a task side by side
     :raises UsageError: If a task is none, or an environment would have to be in two places at once
     """
+    if any(isinstance(task, VecEnv) for task in named.values()):
+        return make_beside_vec_envs(named, n_envs_per_task, vec_env_cls, vec_env_kwargs)
     makers = {name: env_makers(name, task, n_envs_per_task) for name, task in named.items()}
     if issubclass(vec_env_cls, DummyVecEnv):
         return make_in_this_process(makers, vec_env_cls, vec_env_kwargs)
@@ -59,6 +56,31 @@ def make_vec_env(
     if len({isinstance(task, str) for task in named.values()}) > 1:
         return ConcatVecEnv([vec_env_cls(own, **vec_env_kwargs) for own in makers.values()])  # type: ignore[arg-type]
     return vec_env_cls([maker for own in makers.values() for maker in own], **vec_env_kwargs)  # type: ignore[arg-type]
+
+
+def make_beside_vec_envs(
+    named: Mapping[str, Task], n_envs_per_task: int, vec_env_cls: type[VecEnv], vec_env_kwargs: dict[str, Any]
+) -> VecEnv:
+    """
+    Make the sub-environments of tasks that stand beside VecEnvs.
+
+    :param named: Tasks by name, VecEnvs among them
+    :param n_envs_per_task: Sub-environments of each of the others
+    :param vec_env_cls: As :func:`make_task_vec_env`
+    :param vec_env_kwargs: Its arguments
+    :return: A VecEnv for each task, side by side
+    """
+    check_number(named, n_envs_per_task)
+    with ExitStack() as made:
+        venvs: list[VecEnv] = []
+        for name, task in named.items():
+            if isinstance(task, VecEnv):
+                venvs.append(task)
+            else:
+                venvs.append(make_vec_env({name: task}, n_envs_per_task, vec_env_cls, vec_env_kwargs))
+                made.callback(venvs[-1].close)
+        made.pop_all()
+    return ConcatVecEnv(venvs)
 
 
 def make_in_this_process(makers: Makers, vec_env_cls: type[DummyVecEnv], vec_env_kwargs: dict[str, Any]) -> VecEnv:

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from sb3_distral.envs.distilled_prior import DistilledPrior
 from sb3_distral.envs.masks import ActionMasks, offer_masks
-from sb3_distral.envs.normalization import check_not_normalized
+from sb3_distral.envs.normalization import is_normalized_alike
 
 
 class VecDistilledPriorReward(VecEnvWrapper):
@@ -40,8 +40,8 @@ class VecDistilledPriorReward(VecEnvWrapper):
         self._prior = DistilledPrior(
             distilled_policy, venv.observation_space, venv.action_space, self.num_envs, offering.size > 0, alpha, beta
         )
-        if self._prior.normalization is not None:
-            check_not_normalized(venv)
+        if self._prior.normalization is not None and is_normalized_alike(venv, self._prior.normalization):
+            self._prior.normalization = None
         self._masks: ActionMasks | None = None
         if self._prior.task_mask is not None:
             tasks, masks = np.zeros(self.num_envs, dtype=np.int64), [self._prior.task_mask]

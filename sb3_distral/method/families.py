@@ -9,6 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+import numpy as np
 import torch as th
 from gymnasium import spaces
 from torch.nn import functional
@@ -342,6 +343,25 @@ class Gaussian(Family):
         return (parameters.chunk(2, dim=-1)[1] + 0.5 * (1.0 + LOG_TWO_PI)).sum(dim=-1)
 
 
+def check_box(space: spaces.Box) -> None:
+    """
+    Refuse continuous actions of which a normal distribution gives none.
+
+    :param space: Action space
+    :raises UsageError: If it has no bounds, or consists of integers
+    """
+    if not space.is_bounded():
+        raise UsageError(
+            f"The tasks have the action space {space}; expected finite bounds, to which actions are clipped. Give them "
+            "by gymnasium.wrappers.RescaleAction, or TransformAction with a bounded Box."
+        )
+    if not np.issubdtype(space.dtype, np.floating):
+        raise UsageError(
+            f"The tasks have the action space {space} of integers; expected a Box of floating-point numbers. Turn it "
+            "into MultiDiscrete by gymnasium.wrappers.TransformAction."
+        )
+
+
 def make_family(space: spaces.Space[object], state_dependent_std: bool = False) -> Family:
     """
     Choose the family of policies for an action space.
@@ -352,6 +372,7 @@ def make_family(space: spaces.Space[object], state_dependent_std: bool = False) 
     :raises UsageError: If there is none for this space
     """
     if isinstance(space, spaces.Box):
+        check_box(space)
         return Gaussian(math.prod(space.shape), bounded=state_dependent_std)
     if state_dependent_std:
         raise UsageError(f"state_dependent_std=True was given with the actions {space}; only Box actions have one.")

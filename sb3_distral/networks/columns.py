@@ -193,11 +193,12 @@ class TaskColumns(nn.Module):
         if self.log_std is not None:
             column.log_std.data.copy_(self.log_std.vector.data[task, 0])
 
-    def clip_grad_norm_(self, max_norm: float) -> None:
+    def clip_grad_norm_(self, max_norm: float) -> th.Tensor:
         """
         Clip the gradient of each task by the norm of that task's gradient alone.
 
         :param max_norm: Largest norm, as in :func:`torch.nn.utils.clip_grad_norm_`
+        :return: The norms before, shape (n_tasks,)
         """
         squares = th.zeros(self.n_tasks, device=next(self.parameters()).device)
         for parameters in self.stacked.values():
@@ -208,7 +209,9 @@ class TaskColumns(nn.Module):
         for task, parameter in self.separate:
             if parameter.grad is not None:
                 squares[task] += parameter.grad.square().sum()
-        self._scale_gradients((max_norm / (squares.sqrt() + 1e-6)).clamp(max=1.0))
+        norms = squares.sqrt()
+        self._scale_gradients((max_norm / (norms + 1e-6)).clamp(max=1.0))
+        return norms
 
     def _scale_gradients(self, scale: th.Tensor) -> None:
         for n_networks, parameters in self.stacked.items():

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch as th
@@ -15,6 +15,7 @@ from stable_baselines3.common.policies import (
     MultiInputActorCriticPolicy,
 )
 from stable_baselines3.common.preprocessing import get_action_dim
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from typing_extensions import override
 
@@ -22,6 +23,7 @@ from sb3_distral.errors import UsageError
 from sb3_distral.method.choices import TaskMask, narrow, unmasked
 from sb3_distral.method.families import make_family
 from sb3_distral.networks.distributions import make_distribution
+from sb3_distral.networks.features import SMALLEST_IMAGE, FittingExtractor, are_too_small
 from sb3_distral.networks.view import View, put_on
 
 
@@ -95,6 +97,9 @@ class Column(Maskable, ActorCriticPolicy):
     :param kwargs: As :class:`ActorCriticPolicy`
     """
 
+    #: Height and width that images need; 0 where observations are no images
+    smallest_image: ClassVar[int] = 0
+
     def __init__(
         self,
         *args: Any,
@@ -142,9 +147,29 @@ class Column(Maskable, ActorCriticPolicy):
 class CnnColumn(Column, ActorCriticCnnPolicy):
     """:class:`Column` with convolutions, for images."""
 
+    smallest_image = SMALLEST_IMAGE
+
 
 class MultiInputColumn(Column, MultiInputActorCriticPolicy):
-    """:class:`Column` for Dict observations."""
+    """
+    :class:`Column` for Dict observations; small images in them are taken as vectors.
+
+    :param observation_space: Plain observation space
+    :param args: As :class:`MultiInputActorCriticPolicy`
+    :param features_extractor_class: Features extractor; by default that of Stable-Baselines3 where it fits
+    :param kwargs: As :class:`Column`
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        *args: Any,
+        features_extractor_class: type[BaseFeaturesExtractor] | None = None,
+        **kwargs: Any,
+    ):
+        if features_extractor_class is None:
+            features_extractor_class = FittingExtractor if are_too_small(observation_space) else CombinedExtractor
+        super().__init__(observation_space, *args, features_extractor_class=features_extractor_class, **kwargs)
 
 
 def read_out(column: ActorCriticPolicy, latent: th.Tensor) -> th.Tensor:

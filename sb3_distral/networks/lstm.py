@@ -5,19 +5,23 @@ from typing import Any
 import torch as th
 from gymnasium import spaces
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
-from stable_baselines3.common.preprocessing import is_image_space
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, FlattenExtractor
+from stable_baselines3.common.preprocessing import get_flattened_obs_dim, is_image_space
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, FlattenExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
 from typing_extensions import override
 
 from sb3_distral.errors import UsageError
 from sb3_distral.networks.columns import select_rows
+from sb3_distral.networks.features import FittingExtractor, is_too_small
 from sb3_distral.networks.heads import Column, read_out
 from sb3_distral.networks.memory import State, run_episodes
 
 # Rows that pass the features extractor together: the images of a whole roll-out do not fit into caches.
 CHUNK = 64
+
+# Height and width that the convolutions of ImageFeatures need.
+LSTM_SMALLEST_IMAGE = 20
 
 # Arguments of sb3-contrib's policy that a column owns.
 OWNED = ("shared_lstm", "enable_critic_lstm", "share_features_extractor", "lstm_kwargs")
@@ -50,9 +54,9 @@ class ImageFeatures(BaseFeaturesExtractor):
         return features
 
 
-class CombinedFeatures(CombinedExtractor):
+class CombinedFeatures(FittingExtractor):
     """
-    Features of Dict observations: images through :class:`ImageFeatures`, all else as it is.
+    Features of Dict observations: images through :class:`ImageFeatures`, all else, and smaller images, as it is.
 
     :param observation_space: Space of the observations
     :param cnn_output_dim: Number of features of each image
@@ -61,7 +65,8 @@ class CombinedFeatures(CombinedExtractor):
     def __init__(self, observation_space: spaces.Dict, cnn_output_dim: int = 256):
         super().__init__(observation_space, cnn_output_dim)
         for key, space in observation_space.spaces.items():
-            if is_image_space(space):
+            if is_image_space(space) and not is_too_small(space, LSTM_SMALLEST_IMAGE):
+                self._features_dim += cnn_output_dim - get_flattened_obs_dim(space) if is_too_small(space) else 0
                 self.extractors[key] = ImageFeatures(space, cnn_output_dim)  # type: ignore[arg-type]
 
 
@@ -115,6 +120,13 @@ class LstmColumn(Column, RecurrentActorCriticPolicy):
         )
 
     @override
+    def make_features_extractor(self) -> BaseFeaturesExtractor:
+        extractor = super().make_features_extractor()
+        # Of MultiDiscrete observations Stable-Baselines3 gives a number of numpy's, which LSTMs do not take.
+        extractor._features_dim = int(extractor.features_dim)
+        return extractor
+
+    @override
     def _get_constructor_parameters(self) -> dict[str, Any]:
         # sb3-contrib forgets these, so that a policy saved alone comes back with the default sizes.
         sizes = {"lstm_hidden_size": self.lstm_actor.hidden_size, "n_lstm_layers": self.lstm_actor.num_layers}
@@ -125,6 +137,7 @@ class LstmCnnColumn(LstmColumn):
     """:class:`LstmColumn` for images."""
 
     default_features = ImageFeatures
+    smallest_image = LSTM_SMALLEST_IMAGE
 
 
 class LstmMultiInputColumn(LstmColumn):

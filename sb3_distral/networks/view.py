@@ -13,6 +13,7 @@ from stable_baselines3.common.utils import obs_as_tensor
 from torch import nn
 
 from sb3_distral.errors import UsageError
+from sb3_distral.networks.features import FittingExtractor
 
 #: What a user gives: of a vector a mask, indices or a slice, of a Dict observation its keys.
 Visible = Sequence[bool] | Sequence[int] | Sequence[str] | slice | np.ndarray[Any, Any]
@@ -129,7 +130,8 @@ def hidden_features(column: ActorCriticPolicy, blinkers: Blinkers) -> th.Tensor 
     :return: Whether each feature is hidden, shape (n_features,); ``None`` where features are not the observation itself
     """
     extractor = column.pi_features_extractor
-    if type(extractor) not in (FlattenExtractor, CombinedExtractor) or any(True for _ in extractor.parameters()):
+    plain = (FlattenExtractor, CombinedExtractor, FittingExtractor)
+    if type(extractor) not in plain or any(True for _ in extractor.parameters()):
         return None
     space: Any = column.observation_space
     zeros: Any = obs_as_tensor(zeros_of(space), column.device)

@@ -1,5 +1,6 @@
 """What policies of several tasks refuse."""
 
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import torch as th
@@ -24,22 +25,35 @@ def check_maskable(policy: BasePolicy) -> None:
         )
 
 
-def check_finite(parameters: th.Tensor, tasks: th.Tensor) -> None:
+def check_finite(parameters: th.Tensor, tasks: th.Tensor, task_names: Sequence[str] | None = None) -> None:
     """
     Refuse policies that are no policies any more, before an action is drawn from them.
 
     :param parameters: Parameters of πi, a row for each sub-environment, shape (batch, n_parameters)
     :param tasks: Task of each row, shape (batch,)
+    :param task_names: Name of each task, where they are known
     :raises UsageError: If one is NaN or infinite
     """
     if th.isfinite(parameters).all():
         return
     index = int(th.isfinite(parameters).all(dim=1).logical_not().nonzero()[0])
+    task = int(tasks[index])
+    name = task if task_names is None else f"'{task_names[task]}'"
     raise UsageError(
-        f"The policy of task {int(tasks[index])} is not finite in sub-environment {index}. Either the observation "
+        f"The policy of task {name} is not finite in sub-environment {index}. Either the observation "
         "holds numbers that are not finite (look at the environment), or the training diverged: take a lower learning "
         "rate, or smaller rewards."
     )
+
+
+def is_finite(policy: BasePolicy) -> bool:
+    """
+    Look for parameters that are NaN or infinite.
+
+    :param policy: A policy
+    :return: Whether there are none
+    """
+    return all(bool(th.isfinite(tensor).all()) for tensor in policy.state_dict().values())
 
 
 def check_arguments(architecture: Any, distilled_weight: float | None, use_sde: bool) -> None:

@@ -11,7 +11,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 from typing_extensions import override
 
-from sb3_distral.envs.task_id import TASK_KEY, plain_space
+from sb3_distral.envs.task_id import keys_in, plain_space
 from sb3_distral.method.choices import TaskMask
 from sb3_distral.method.families import make_family
 from sb3_distral.networks.columns import TaskColumns
@@ -50,6 +50,8 @@ class PolicyColumns(BasePolicy):
     column_class: ClassVar[type[ActorCriticPolicy]] = Column
     task_columns_class: ClassVar[type[TaskColumns]] = TaskColumns
     observation_space: spaces.Dict
+    #: Name of each task, for messages; the algorithm sets them
+    task_names: Sequence[str] | None = None
     distilled_weights: th.Tensor
 
     def __init__(
@@ -75,7 +77,8 @@ class PolicyColumns(BasePolicy):
         self.plain_observation_space = plain_space(observation_space)
         self.n_distilled = n_distilled
         self.distilled_view = parse_view(distilled_view, self.plain_observation_space)
-        self.n_tasks = int(observation_space[TASK_KEY].n)  # type: ignore[attr-defined]
+        self.task_keys = keys_in(observation_space.spaces)
+        self.n_tasks = int(observation_space[self.task_keys.task].n)  # type: ignore[attr-defined]
         initial_weight = 0.0 if distilled_weight is None else distilled_weight
         self.register_buffer("distilled_weights", th.full((self.n_tasks,), initial_weight))
         self._build(lr_schedule)
@@ -195,18 +198,20 @@ class PolicyColumns(BasePolicy):
         self.keep_former(any(name.startswith("former_distilled_policy.") for name in state_dict))
         return super().load_state_dict(state_dict, *args, **kwargs)
 
-    def clip_grad_norm_(self, max_norm: float) -> None:
+    def clip_grad_norm_(self, max_norm: float) -> th.Tensor:
         """
         Clip the gradient of each column by its own norm, so that no task's rewards shrink the step of another.
 
         :param max_norm: Largest norm, as in :func:`torch.nn.utils.clip_grad_norm_`
+        :return: The norms before, those of the distilled policies, then those of the task columns
         """
         if self.bank is not None:
-            self.bank.columns.clip_grad_norm_(max_norm)
+            distilled = self.bank.columns.clip_grad_norm_(max_norm)
         else:
-            th.nn.utils.clip_grad_norm_(self.distilled_policy.parameters(), max_norm)
-        if self.task_columns is not None:
-            self.task_columns.clip_grad_norm_(max_norm)
+            distilled = th.nn.utils.clip_grad_norm_(self.distilled_policy.parameters(), max_norm).reshape(1)
+        return (
+            distilled if self.task_columns is None else th.cat([distilled, self.task_columns.clip_grad_norm_(max_norm)])
+        )
 
     def set_distilled_weights(self, weights: th.Tensor) -> None:
         """

@@ -1,6 +1,7 @@
 """The policies of Distral: π0 and a policy for each of n tasks, by Stable-Baselines3's protocol."""
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from typing_extensions import override
 
-from sb3_distral.envs.task_id import MASK_KEY, TASK_KEY
+from sb3_distral.envs.task_id import names_task, with_task
 from sb3_distral.errors import UsageError
 from sb3_distral.method.choices import narrow, unmasked
 from sb3_distral.networks.distributions import distribution_of
@@ -42,6 +43,8 @@ class DistralPolicy(JointPolicy):
     task_policy_class: ClassVar[type[TaskPolicy]] = TaskPolicy
     # Algorithms that need nothing of π0 in a roll-out switch this off.
     evaluates_distilled: bool = True
+    #: Whether π0 has ever learned to act, or come from a model where it had; the algorithm sets it
+    distilled_is_trained: bool = True
     last_step: ActionStep | None = None
 
     def task_policy(self, task: int) -> BasePolicy:
@@ -106,7 +109,7 @@ class DistralPolicy(JointPolicy):
         # What remembers has to see every step.
         evaluation = self.evaluate(obs, memory, distilled=self.evaluates_distilled, former=self.is_recurrent)
         family, parameters, prior = self.family, evaluation.task_parameters, evaluation.distilled_parameters
-        check_finite(parameters, evaluation.tasks)
+        check_finite(parameters, evaluation.tasks, self.task_names)
         rows = family.mode(parameters) if deterministic else family.sample(parameters)
         log_prob = family.log_prob(parameters, rows)
         distilled_log_prob = None
@@ -118,6 +121,38 @@ class DistralPolicy(JointPolicy):
         self.last_step = ActionStep(actions, log_prob, distilled_log_prob)
         return actions, evaluation.values, log_prob
 
+    @override
+    def obs_to_tensor(self, observation: Any) -> tuple[PyTorchObs, bool]:
+        if names_task(observation, self.task_keys):
+            return super().obs_to_tensor(observation)
+        check_single(self.n_distilled)
+        return self.distilled_policy.obs_to_tensor(observation)
+
+    def _with_task(self, obs: Any) -> dict[str, th.Tensor] | None:
+        """
+        Tell the task of plain observations where there is but one.
+
+        :param obs: A batch of observations, with a task or plain
+        :return: The batch with tasks; ``None`` where π0 acts
+        """
+        if names_task(obs, self.task_keys):
+            return obs  # type: ignore[no-any-return]
+        if self.n_tasks > 1:
+            check_single(self.n_distilled)
+            self._warn_untrained()
+            return None
+        rows = len(next(iter(obs.values())) if isinstance(obs, Mapping) else obs)
+        return with_task(obs, th.zeros(rows, dtype=th.long, device=self.device))
+
+    def _warn_untrained(self) -> None:
+        if not self.distilled_is_trained:
+            warnings.warn(
+                "Observations without a task were given, on which the distilled policy π0 acts. Nothing trains π0 here "
+                "(no task pays for its divergence from it: alpha=0 or beta=inf), so that it acts like an untrained "
+                "network. Take model.task_policy(…), or observations that name their task.",
+                stacklevel=2,
+            )
+
     def evaluate_actions(self, obs: dict[str, th.Tensor], actions: th.Tensor) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         """
         Evaluate actions, as :meth:`ActorCriticPolicy.evaluate_actions` does.
@@ -126,7 +161,10 @@ class DistralPolicy(JointPolicy):
         :param actions: Actions, shape (batch,) or (batch, n_dimensions)
         :return: Values (batch, 1), log-probabilities of the actions (batch,) and entropies (batch,)
         """
-        evaluation = self.evaluate(obs)
+        named = self._with_task(obs)
+        if named is None:
+            return self.distilled_policy.evaluate_actions(obs, actions)  # type: ignore[return-value]
+        evaluation = self.evaluate(named)
         parameters = evaluation.task_parameters
         return evaluation.values, self.family.log_prob(parameters, actions), self.family.entropy(parameters)
 
@@ -137,7 +175,10 @@ class DistralPolicy(JointPolicy):
         :param obs: A batch of observations with a task
         :return: The action distributions of the rows' tasks
         """
-        return distribution_of(self.evaluate(obs).task_parameters, self.action_space)
+        named = self._with_task(obs)
+        if named is None:
+            return self.distilled_policy.get_distribution(obs)
+        return distribution_of(self.evaluate(named).task_parameters, self.action_space)
 
     def predict_values(self, obs: dict[str, th.Tensor]) -> th.Tensor:
         """
@@ -146,24 +187,52 @@ class DistralPolicy(JointPolicy):
         :param obs: A batch of observations with a task
         :return: Vi(s), shape (batch, 1)
         """
-        plain, tasks = self.split(obs)
+        named = self._with_task(obs)
+        if named is None:
+            return self.distilled_policy.predict_values(obs)
+        plain, tasks = self.split(named)
         if self.task_columns is None:
             return self.distilled_policy.predict_values(plain)
         return self.task_columns.values(plain, tasks)
 
     @override
     def predict(self, observation: Any, *args: Any, action_masks: Any = None, **kwargs: Any) -> tuple[Any, Any]:
-        if not (isinstance(observation, dict) and TASK_KEY in observation):
-            check_single(self.n_distilled)
-            masks: dict[str, Any] = {} if action_masks is None else {"action_masks": action_masks}
-            return self.distilled_policy.predict(observation, *args, **(kwargs | masks))
-        tasks = np.asarray(observation[TASK_KEY]).ravel()
-        if tasks.min() < 0 or tasks.max() >= self.n_tasks:
-            raise UsageError(
-                f"The observation names the tasks {tasks.tolist()}; expected integers below {self.n_tasks}."
-            )
-        with self._masked(tasks, [observation.get(MASK_KEY), action_masks]):
+        if not names_task(observation, self.task_keys):
+            if self.n_tasks > 1 or self.n_distilled > 1:
+                return self._predict_distilled(observation, *args, action_masks=action_masks, **kwargs)
+            # The only task's policy is the better one.
+            batch, is_batch = self.distilled_policy.obs_to_tensor(observation)
+            n_rows = len(next(iter(batch.values())) if isinstance(batch, Mapping) else batch)
+            observation = with_task(observation, np.zeros(n_rows, dtype=np.int64) if is_batch else np.int64(0))
+        key, mask_key = self.task_keys
+        observation = {**observation, key: self._indices(observation[key])}
+        with self._masked(observation[key].ravel(), [observation.get(mask_key), action_masks]):
             return self._predict_task(observation, *args, **kwargs)
+
+    def _predict_distilled(self, *args: Any, action_masks: Any, **kwargs: Any) -> tuple[Any, Any]:
+        check_single(self.n_distilled)
+        self._warn_untrained()
+        masks: dict[str, Any] = {} if action_masks is None else {"action_masks": action_masks}
+        return self.distilled_policy.predict(*args, **(kwargs | masks))
+
+    def _indices(self, tasks: Any) -> np.ndarray:
+        """
+        Read tasks of observations.
+
+        :param tasks: Index or name of a task, or of that of each row
+        :return: Indices, of the same shape
+        :raises UsageError: If there is no such task
+        """
+        given, names = np.asarray(tasks), list(self.task_names or [])
+        if given.dtype.kind == "U" and names and set(given.ravel()) <= set(names):
+            given = np.array([names.index(name) for name in given.ravel()]).reshape(given.shape)
+        is_integer = given.dtype.kind in "iu" or (given.dtype.kind == "f" and (given == given.round()).all())
+        if not is_integer or given.min() < 0 or given.max() >= self.n_tasks:
+            raise UsageError(
+                f"The observation names the tasks {given.tolist()}; expected integers below {self.n_tasks}"
+                + (f", or names among {names}." if names else ".")
+            )
+        return given.astype(np.int64)
 
     @contextmanager
     def _masked(self, tasks: np.ndarray, given: Sequence[Any]) -> Iterator[None]:
@@ -190,7 +259,9 @@ class DistralPolicy(JointPolicy):
     @override
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         assert isinstance(observation, dict)
-        parameters = self.evaluate(observation).task_parameters
+        evaluation = self.evaluate(observation)
+        parameters = evaluation.task_parameters
+        check_finite(parameters, evaluation.tasks, self.task_names)
         return self.family.mode(parameters) if deterministic else self.family.sample(parameters)
 
 

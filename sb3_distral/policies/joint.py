@@ -7,7 +7,8 @@ import torch as th
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 
-from sb3_distral.envs.task_id import MASK_KEY, TASK_KEY, plain_observation
+from sb3_distral.envs.task_id import names_task, plain_observation
+from sb3_distral.errors import UsageError
 from sb3_distral.networks.heads import evaluate_actor, evaluate_column
 from sb3_distral.policies.columns import PolicyColumns
 from sb3_distral.policies.evaluation import Evaluation, Prior
@@ -26,8 +27,15 @@ class JointPolicy(PolicyColumns):
 
         :param obs: A batch of observations with a task
         :return: Plain observations, and the task of each row, shape (batch,)
+        :raises UsageError: If they have none
         """
-        return plain_observation(obs), obs[TASK_KEY].long().flatten()
+        if not names_task(obs, self.task_keys):
+            raise UsageError(
+                "Observations without a task were given to a policy of several tasks. Give a dict with the key "
+                f"'{self.task_keys.task}' (beside 'obs', or the keys of Dict observations), or take "
+                "model.distilled_policy or model.task_policy(…), which act on plain ones."
+            )
+        return plain_observation(obs), obs[self.task_keys.task].long().flatten()
 
     def mask(self, obs: dict[str, th.Tensor]) -> th.Tensor | None:
         """
@@ -38,9 +46,9 @@ class JointPolicy(PolicyColumns):
         """
         if self._predict_mask is not None:
             return self._predict_mask
-        if self.task_masks is None or MASK_KEY in obs:
-            return obs.get(MASK_KEY)
-        tasks = obs[TASK_KEY].long().flatten()
+        if self.task_masks is None or self.task_keys.mask in obs:
+            return obs.get(self.task_keys.mask)
+        tasks = obs[self.task_keys.task].long().flatten()
         return th.tensor([mask.valid for mask in self.task_masks], device=tasks.device)[tasks]
 
     def evaluate(

@@ -40,6 +40,25 @@ class RecurrentTaskPolicy(TaskPolicy):
         layers, _, size = self.distilled_policy.lstm_hidden_state_shape
         return 2 * layers, 1, size
 
+    @override
+    def forward(  # type: ignore[override]
+        self, obs: PyTorchObs, lstm_states: RNNStates, episode_starts: th.Tensor, deterministic: bool = False
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor, RNNStates]:
+        before: State = lstm_states.pi  # type: ignore[assignment]
+        distribution, state = self.get_distribution(obs, before, episode_starts)
+        actions = distribution.get_actions(deterministic=deterministic)
+        values, log_prob = self.predict_values(obs, before, episode_starts), distribution.log_prob(actions)
+        return actions.reshape(-1, *self.action_space.shape), values, log_prob, RNNStates(state, state)  # type: ignore[misc]
+
+    @override
+    def evaluate_actions(  # type: ignore[override]
+        self, obs: PyTorchObs, actions: th.Tensor, lstm_states: RNNStates, episode_starts: th.Tensor
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
+        before: State = lstm_states.pi  # type: ignore[assignment]
+        distribution, _ = self.get_distribution(obs, before, episode_starts)
+        values = self.predict_values(obs, before, episode_starts)
+        return values, distribution.log_prob(actions), distribution.entropy()
+
     def _memory(self, lstm_states: State, episode_starts: th.Tensor) -> Memory:
         n_layers = self.distilled_policy.lstm_actor.num_layers
         return Memory.of(lstm_states, episode_starts, n_layers, n_layers)

@@ -21,8 +21,10 @@ from sb3_distral.envs.space_json import Json, space_from_json, space_to_json
 from sb3_distral.errors import UsageError
 from sb3_distral.files import atomic_write
 from sb3_distral.method.choices import TaskMask, unmasked
+from sb3_distral.networks.features import FittingExtractor
 from sb3_distral.networks.heads import CnnColumn, Column, MultiInputColumn
 from sb3_distral.networks.lstm import CombinedFeatures, ImageFeatures, LstmCnnColumn, LstmColumn, LstmMultiInputColumn
+from sb3_distral.policies.checks import is_finite
 from sb3_distral.policies.recurrent import RecurrentTaskPolicy
 from sb3_distral.policies.task_policy import TaskPolicy
 
@@ -39,7 +41,7 @@ CLASSES = {
     "activation_fn": _by_name(nn.Tanh, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Softplus)
     | _by_name(nn.Sigmoid, nn.Identity),
     "features_extractor_class": _by_name(FlattenExtractor, NatureCNN, CombinedExtractor)
-    | _by_name(ImageFeatures, CombinedFeatures),
+    | _by_name(ImageFeatures, CombinedFeatures, FittingExtractor),
 }
 
 ADVICE = (
@@ -99,8 +101,13 @@ def save_policy(policy: BasePolicy, path: str | Path) -> None:
 
     :param policy: ``model.distilled_policy`` or ``model.task_policy(task)``
     :param path: File
-    :raises UsageError: If a class is not one that the file has a name for: one of your own, for example
+    :raises UsageError: If a class is not one that the file has a name for (one of your own, for example), or a
+        parameter is not finite
     """
+    if not is_finite(policy):
+        raise UsageError(f"The policy is not saved to {path}: it has parameters that are not finite. Train it anew.")
+    if not is_finite(policy):
+        raise UsageError(f"The policy is not saved to {path}: it has parameters that are not finite. Train it anew.")
     description = json.dumps(describe(policy), indent=2, allow_nan=False)
     weights = {name: tensor.cpu() for name, tensor in policy.state_dict().items()}
     with atomic_write(path) as beside, zipfile.ZipFile(beside, "w") as archive:

@@ -55,6 +55,24 @@ class TaskPolicy(Maskable, BasePolicy):
         kwargs = self.column_kwargs if view is None else {**self.column_kwargs, "view": view}
         return self.column_class(*arguments, **kwargs)
 
+    @override
+    def forward(self, obs: PyTorchObs, deterministic: bool = False) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        distribution = self.get_distribution(obs)
+        actions = distribution.get_actions(deterministic=deterministic)
+        log_prob = distribution.log_prob(actions)
+        return actions.reshape(-1, *self.action_space.shape), self.predict_values(obs), log_prob  # type: ignore[misc]
+
+    def evaluate_actions(self, obs: PyTorchObs, actions: th.Tensor) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
+        """
+        Evaluate actions, as :meth:`ActorCriticPolicy.evaluate_actions` does.
+
+        :param obs: A batch of plain observations
+        :param actions: Actions, shape (batch,) or (batch, n_dimensions)
+        :return: Values (batch, 1), log-probabilities of the actions (batch,) and entropies (batch,)
+        """
+        distribution = self.get_distribution(obs)
+        return self.predict_values(obs), distribution.log_prob(actions), distribution.entropy()
+
     def get_distribution(self, obs: PyTorchObs) -> Distribution:
         """
         Distribution of the actions in a batch of states.

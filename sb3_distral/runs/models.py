@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile, ZipFile
 
-import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.save_util import json_to_data
@@ -18,6 +17,7 @@ from sb3_distral.algorithms.recurrent import RecurrentDistralA2C, RecurrentDistr
 from sb3_distral.envs.task_id import plain_space
 from sb3_distral.envs.task_vec_env import TaskVecEnv
 from sb3_distral.errors import UsageError
+from sb3_distral.policies.checks import is_finite
 from sb3_distral.policies.feedforward import POLICY_ALIASES
 from sb3_distral.policies.recurrent import RECURRENT_POLICY_ALIASES
 
@@ -85,7 +85,7 @@ def load_model(path: Path, env: TaskVecEnv | None = None) -> DistralAlgorithm:
     :raises UnusableModelError: If the file is damaged or no model of a Distral algorithm, or if its training diverged
     """
     model = saved_class(path).load(path, env=env)
-    if not is_finite(model):
+    if not is_finite(model.policy):
         raise UnusableModelError(
             f"{path} holds parameters that are not finite: its training diverged. Pass a checkpoint from before that, "
             "or train anew with a lower learning rate."
@@ -121,16 +121,6 @@ def saved_class(path: Path) -> type[DistralAlgorithm]:
     return learner.recurrent if policy_class.is_recurrent else learner.plain
 
 
-def is_finite(model: DistralAlgorithm) -> bool:
-    """
-    Look for parameters that are NaN or infinite.
-
-    :param model: A model
-    :return: Whether there are none
-    """
-    return all(bool(th.isfinite(tensor).all()) for tensor in model.policy.state_dict().values())
-
-
 def check_finite(model: DistralAlgorithm) -> None:
     """
     Refuse a model whose training has diverged.
@@ -138,7 +128,7 @@ def check_finite(model: DistralAlgorithm) -> None:
     :param model: A model that trains
     :raises UsageError: If parameters are NaN or infinite
     """
-    if not is_finite(model):
+    if not is_finite(model.policy):
         raise UsageError(
             f"The training diverged: after {model.num_timesteps} steps there are parameters that are not finite, and "
             "the model is not saved. Look for rewards that are huge or not finite, or train anew, in another folder, "

@@ -30,7 +30,7 @@ from sb3_distral.runs.folder import (
     remove_unfinished,
     write_json,
 )
-from sb3_distral.runs.models import LEARNERS, algorithm_class, check_finite
+from sb3_distral.runs.models import LEARNERS, algorithm_class, check_finite, load_model
 
 log = logging.getLogger(__name__)
 
@@ -146,6 +146,7 @@ class Training(TaskChoice):
         th.set_num_threads(self.n_threads)
         path = self.folder / MODEL
         if path.exists():
+            load_model(path)  # refuses one that diverged, which earlier versions have saved
             log.info("The run in %s is finished: nothing is left to do.", self.folder)
             return path
         with closing(self.make_env(self.n_envs_per_task)) as env:

@@ -196,7 +196,7 @@ def test_masks_of_other_actions_are_refused(space):
         make_task_vec_env(partial(Countdown, action_space=space))
 
 
-@pytest.mark.parametrize("key", ["action_mask", "task"])
+@pytest.mark.parametrize("key", ["action_mask", "distral_task"])
 def test_keys_of_the_users_own_are_refused_with_advice(key):
     space = spaces.Dict({key: spaces.MultiBinary(2), "far": spaces.Box(0.0, 1.0, (2,))})
     with refuses(str(sorted(space.spaces)), "reserved", "Rename the key", "method action_masks()"):

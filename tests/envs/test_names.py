@@ -17,11 +17,6 @@ def test_a_task_that_is_no_environment_is_refused(task):
         make_task_vec_env({"left": Toy, "right": task})
 
 
-def test_vec_envs_and_other_tasks_do_not_mix():
-    with refuses("Tasks ['right'] are no VecEnvs but the others are", "Pass all tasks in one form"):
-        make_task_vec_env({"left": DummyVecEnv([Toy]), "right": Toy})
-
-
 def test_names_that_repeat_are_refused():
     with refuses("['same', 'same'] repeat", "name of its own"):
         TaskVecEnv(DummyVecEnv([Toy, Toy]), [0, 1], ["same", "same"])

@@ -16,8 +16,10 @@ from sb3_distral import (
     DistilledPriorReward,
     DistralA2C,
     VecDistilledPriorReward,
+    load_policy,
     make_task_vec_env,
     normalize_as_trained,
+    save_policy,
 )
 
 from .messages import refuses
@@ -137,9 +139,9 @@ def test_a_recurrent_policy_keeps_them_too(tmp_path):
     [
         lambda: [Far, Far],
         lambda: normalized(Far, norm_obs=False),
-        lambda: [VecNormalize(DummyVecEnv([Far])) for _ in range(2)],
+        lambda: {"a": VecNormalize(DummyVecEnv([Far])), "b": DummyVecEnv([Far])},
     ],
-    ids=["none", "rewards alone", "each task its own"],
+    ids=["none", "rewards alone", "one task alone"],
 )
 def test_where_there_are_no_common_statistics_observations_are_taken_as_they_are(make_env):
     prior = DistralA2C(make_env()).distilled_policy
@@ -183,3 +185,69 @@ def test_cart_pole_by_the_statistics_of_its_training_is_cart_pole():
     normalised = model.get_vec_normalize_env().normalize_obs({"obs": plain, "task": np.zeros(1)})
     assert actions == model.distilled_policy.predict(normalised["obs"], deterministic=True)[0]
     np.testing.assert_allclose(row, normalised["obs"], rtol=1e-6)
+
+
+def each_its_own(means=(40.0, 80.0)):
+    """Tasks around numbers of their own, with statistics of their own."""
+    spaces_of = {mean: spaces.Box(mean, mean + 1.0, (3,), np.float32) for mean in means}
+    return {
+        f"at {mean}": VecNormalize(DummyVecEnv([partial(Toy, observation_space=space)]))
+        for mean, space in spaces_of.items()
+    }
+
+
+def test_statistics_of_single_tasks_are_pooled(tmp_path):
+    tasks = each_its_own()
+    model = DistralA2C(tasks, policy_kwargs={"net_arch": [8]}, seed=0).learn(400)
+    seen = [layer.obs_rms for layer in tasks.values()]
+    pool = model.distilled_policy.observation_normalization
+    assert pool.is_pooled
+    np.testing.assert_allclose(pool.statistics["obs"].mean, (seen[0].mean + seen[1].mean) / 2, rtol=1e-3)
+    np.testing.assert_allclose(pool.statistics["obs"].var, 20.0**2, rtol=0.05)
+    save_policy(model.distilled_policy, tmp_path / "policy.zip")
+    assert load_policy(tmp_path / "policy.zip").observation_normalization.is_pooled
+    new = normalize_as_trained(DummyVecEnv([Far]), model.distilled_policy)
+    np.testing.assert_array_equal(new.obs_rms.mean, pool.statistics["obs"].mean)
+
+
+def test_a_new_task_may_have_statistics_of_its_own_where_each_of_the_training_had():
+    prior = DistralA2C(each_its_own(), policy_kwargs={"net_arch": [8]}, seed=0).learn(40).distilled_policy
+    venv = VecNormalize(DummyVecEnv([Far]))
+    assert normalize_as_trained(venv, prior) is venv
+    assert VecDistilledPriorReward(venv, prior)._prior.normalization is None
+
+
+@pytest.mark.parametrize("make", [normalized, each_its_own], ids=["around all", "each its own"])
+def test_new_tasks_that_begin_with_a_distilled_policy_are_normalised_as_its_training_was(make):
+    tasks = make(Far) if make is normalized else make()
+    prior = DistralA2C(tasks, policy_kwargs={"net_arch": [8]}).learn(40).distilled_policy
+    with refuses("observations that VecNormalize normalised", "as they are", "normalize_as_trained"):
+        DistralA2C([Far], distilled_policy=prior)
+    env = normalize_as_trained(make_task_vec_env([Far]), prior)
+    model = DistralA2C(env, distilled_policy=prior).learn(20)
+    known = prior.observation_normalization.statistics["obs"]
+    np.testing.assert_array_equal(env.obs_rms["obs"].mean, known.mean)
+    assert np.abs(model.rollout_buffer.observations["obs"]).max() < 10.0
+
+
+def test_vec_normalize_around_tasks_normalises_what_they_show():
+    env = VecNormalize(make_task_vec_env([Dictionary]))
+    assert sorted(env.norm_obs_keys) == sorted(DICT_SPACE)
+    env.reset()
+    assert env.step(np.zeros(1, dtype=np.int64))[0]["task"].tolist() == [0]
+    discrete = make_task_vec_env([partial(Counting)])
+    for tasks, keys, advice in (
+        (make_task_vec_env([Far]), ["observation"], "expected keys out of ['obs']"),
+        (make_task_vec_env([Far]), ["task"], "Leave norm_obs_keys out, which takes all of them"),
+        (discrete, None, "Leave norm_obs_keys out and give norm_obs=False"),
+    ):
+        with refuses(f"norm_obs_keys={keys}", advice):
+            VecNormalize(tasks, norm_obs_keys=keys)
+
+
+class Counting(Toy):
+    def __init__(self):
+        super().__init__(observation_space=spaces.Discrete(3))
+
+    def draw(self, space):
+        return 0

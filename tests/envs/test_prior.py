@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch as th
 from gymnasium import spaces
+from gymnasium.wrappers import TransformAction
 from helpers import randomize
 from integration.toys import Toy
+from stable_baselines3 import A2C
 from stable_baselines3.common.monitor import Monitor
 
 from sb3_distral import DistilledPriorReward, DistralA2C, RecurrentDistralA2C
@@ -144,3 +146,37 @@ def test_several_switches_have_the_sum_of_their_log_probabilities():
         expected = 1.0 + 0.5 * np.log(np.where(action, on, 1 - on)).sum()
         observation, reward, *_ = env.step(np.array(action, dtype=np.int8))
         assert reward == pytest.approx(float(expected), rel=1e-5)
+
+
+class FromFive(Toy):
+    """Actions and observations that do not begin with 0."""
+
+    def __init__(self):
+        super().__init__(reward=0.0, length=9, observation_space=spaces.Discrete(4, start=3))
+        self.action_space = spaces.Discrete(3, start=5)
+
+    def draw(self, space):
+        return int(space.start + self.np_random.integers(space.n))
+
+    def step(self, action):
+        assert self.action_space.contains(int(action))
+        return super().step(action)
+
+
+def test_actions_and_observations_may_begin_anywhere():
+    policy = DistralA2C([FromFive] * 2, policy_kwargs={"net_arch": [8]}).distilled_policy
+    env = DistilledPriorReward(FromFive(), policy, 1.0, 1.0)
+    observation, _ = env.reset(seed=0)
+    for action in (5, 6, 7):
+        expected = log_policy(policy, observation)[action - 5].detach()
+        observation, reward, *_ = env.step(action)
+        assert reward == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_algorithms_that_count_from_0_get_actions_from_elsewhere_by_a_wrapper():
+    policy = DistralA2C([FromFive] * 2, policy_kwargs={"net_arch": [8]}).distilled_policy
+    prior = DistilledPriorReward(FromFive(), policy)
+    with refuses(r"actions [0] were taken", "Discrete(3, start=5)", "TransformAction"):
+        prior.reset(seed=0)
+        prior.step(0)
+    A2C("MlpPolicy", TransformAction(prior, lambda action: action + 5, spaces.Discrete(3))).learn(20)

@@ -121,22 +121,11 @@ def test_the_number_of_environments_is_refused_where_they_are_made_already():
 # Observations
 
 
-@pytest.mark.parametrize("keys", [["task", "image"], ["obs"], ["task"]])
+@pytest.mark.parametrize("keys", [["distral_task", "image"], ["distral_action_mask"], ["action_mask"]])
 def test_reserved_keys_are_refused(keys):
     space = spaces.Dict({key: spaces.Box(0, 1, (2,)) for key in keys})
     with raises("observation space has the keys", str(sorted(keys)), "reserved", "Rename the key"):
         DistralA2C([partial(Toy, observation_space=space)])
-
-
-def test_a_vec_env_with_a_task_key_of_its_own_is_refused():
-    space = spaces.Dict({"task": spaces.Discrete(2), "far": spaces.Box(0, 1, (2,))})
-
-    class Own(Toy):
-        def __init__(self):
-            super().__init__(observation_space=space)
-
-    with raises("holds no tasks", "make_task_vec_env"):
-        DistralA2C(DummyVecEnv([Own]))
 
 
 @pytest.mark.parametrize("policy", ["MlpPolicy", "CnnPolicy"])

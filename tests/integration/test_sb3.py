@@ -159,7 +159,8 @@ def test_every_argument_has_a_default():
     parameters = list(inspect.signature(DistralA2C).parameters.values())
     assert parameters[0].name == "env"
     without_default = [parameter for parameter in parameters if parameter.default is inspect.Parameter.empty]
-    assert [parameter.kind for parameter in without_default] == [inspect.Parameter.VAR_KEYWORD]
+    kinds = [parameter.kind for parameter in without_default]
+    assert kinds == [inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD]
 
 
 def test_every_argument_of_a2c_is_taken_by_keyword(task_env, tmp_path):

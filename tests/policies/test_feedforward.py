@@ -261,7 +261,7 @@ def test_continuous_actions_are_not_drawn_from_parameters_that_are_not_finite(nu
     policy(observations, deterministic)
     with th.no_grad():
         policy.task_columns.action_net.bias[1] = number
-    with pytest.raises(UsageError, match=r"task 1 is not finite in sub-environment 2.*lower learning rate"):
+    with pytest.raises(UsageError, match=r"task 'task-1' is not finite in sub-environment 2.*lower learning rate"):
         policy(observations, deterministic)
 
 
@@ -270,5 +270,8 @@ def test_continuous_actions_are_not_drawn_from_parameters_that_are_not_finite(nu
 def test_a_training_on_continuous_actions_names_the_task_whose_observations_are_not_finite(architecture, beta):
     """Without costs no reward would tell of it."""
     model = continuous(broken_task=2, architecture=architecture, beta=beta)
-    with pytest.raises(UsageError, match=r"task 2 is not finite in sub-environment 4.*look at the environment"):
+    with pytest.raises(
+        UsageError,
+        match=r"Task 'task-2' gave an observation with the number nan .* sub-environment 4 at step 1 .*Check",
+    ):
         model.learn(60)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch as th
 from gymnasium import spaces
-from helpers import SpaceEnv
+from helpers import SpaceEnv, save_diverged
 from stable_baselines3 import A2C
 
 from sb3_distral import DistralA2C, DistralPPO, RecurrentDistralA2C, RecurrentDistralPPO, make_task_vec_env, tasks
@@ -95,6 +95,6 @@ def test_models_that_diverged_are_refused(value, saved):
     model = DistralA2C.load(path)
     with th.no_grad():
         model.distilled_policy.value_net.bias[0] = value
-    model.save(path)
+    save_diverged(model, path)
     with pytest.raises(UnusableModelError, match=r"parameters that are not finite.*lower learning rate"):
         load_model(path)

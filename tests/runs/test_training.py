@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch as th
-from helpers import assert_equal_parameters, copied_parameters
+from helpers import assert_equal_parameters, copied_parameters, save_diverged
 from stable_baselines3.common.save_util import load_from_zip_file
 
 from sb3_distral import CostController, DistralA2C, DistralPPO, RecurrentDistralA2C, RecurrentDistralPPO
@@ -258,7 +258,7 @@ def test_a_checkpoint_that_is_not_finite_is_passed_over(finished, killed, said):
     model = DistralA2C.load(newest)
     with th.no_grad():
         model.policy.task_columns.value_net.bias[-1] = th.nan
-    model.save(newest)
+    save_diverged(model, newest)
     go_on(killed)
     report = said()
     assert "checkpoint_1200_steps.zip holds parameters that are not finite" in report
@@ -307,6 +307,17 @@ def test_where_numbers_that_are_none_make_it_fail_the_cause_is_named(tmp_path, m
     monkeypatch.setattr(DistralA2C, "learn", learn)
     with pytest.raises(UsageError, match="diverged"):
         tiny(tmp_path / "run").train()
+
+
+def test_a_finished_run_whose_model_diverged_is_not_called_finished(finished, tmp_path):
+    """Earlier versions saved such models."""
+    shutil.copytree(finished, tmp_path / "run")
+    model = DistralA2C.load(tmp_path / "run" / "model.zip")
+    with th.no_grad():
+        model.policy.task_columns.value_net.bias[-1] = th.nan
+    save_diverged(model, tmp_path / "run" / "model.zip")
+    with pytest.raises(UsageError, match=r"model\.zip holds parameters that are not finite"):
+        tiny(tmp_path / "run").train(resume=True)
 
 
 def test_a_finished_run_is_left_alone(finished, said):
