@@ -14,6 +14,9 @@ from experiments.continual.study import Study as Continual
 from experiments.costs import page as costs_page
 from experiments.costs.study import Study as Costs
 from experiments.costs.study import read_results as read_costs
+from experiments.families import page as families_page
+from experiments.families.study import Study as Families
+from experiments.families.study import read_results as read_families
 from experiments.figure4.page import write_claims
 from experiments.figure4.results import read_results
 from experiments.figure4.study import Study as Figure4
@@ -53,6 +56,7 @@ STUDIES: dict[str, tuple[Any, int]] = {
     "costs": (Costs, 4),
     "scales": (Scales, 64),
     "continual": (Continual, 10),
+    "families": (Families, 36),
 }
 
 
@@ -91,12 +95,18 @@ def test_claims_about_likeness_are_those_of_the_results() -> None:
     assert "\n".join(likeness_page.claims_lines(*read_likeness(RESULTS / "likeness"))) + "\n" == page
 
 
+def test_claims_about_families_are_those_of_the_results() -> None:
+    page = (RESULTS / "families" / families_page.PAGE).read_text(encoding="utf-8")
+    assert "\n".join(families_page.claims_lines(read_families(RESULTS / "families"))) + "\n" == page
+
+
 @pytest.mark.parametrize(
     ("page", "of"),
     [
         ("transfer", ["transfer"]),
         ("scaling", ["scaling"]),
         ("likeness", ["likeness"]),
+        ("families", ["families"]),
         ("when", ["transfer", "scaling", "likeness", "scales", "figure4/grid-mazes"]),
     ],
 )
