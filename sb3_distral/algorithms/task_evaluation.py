@@ -8,13 +8,14 @@ import numpy as np
 import torch as th
 from stable_baselines3.common.callbacks import BaseCallback, EventCallback
 from stable_baselines3.common.type_aliases import PolicyPredictor
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecTransposeImage
 from typing_extensions import override
 
 from sb3_distral.algorithms.checkpoint import random_state, set_random_state
 from sb3_distral.algorithms.evaluation import EVALUATION_SEED, DistilledPredictor, Episode, count_episodes, play_tasks
 from sb3_distral.algorithms.evaluation_files import DISTILLED_FOLDER, HELD_OUT_FOLDER, EvaluationFolder
 from sb3_distral.algorithms.logs import record_of_task
+from sb3_distral.envs.state import layers_of
 from sb3_distral.envs.synchronization import synchronize_statistics
 from sb3_distral.envs.task_id import plain_space
 from sb3_distral.envs.task_vec_env import Tasks, as_task_vec_env
@@ -145,13 +146,17 @@ class TaskEvalCallback(EventCallback):
         return self._keep_best() and self._on_event()
 
     def _check_observations(self) -> None:
+        # Images of the training may be turned around; those of an evaluation are when π0 or a task policy sees them.
+        layers = [layer for layer in layers_of(self.training_env) if isinstance(layer, VecTransposeImage)]
+        known: list[Any] = [self.training_env.observation_space, *(layer.venv.observation_space for layer in layers)]
+        expected = [plain_space(space) for space in known]
         for kind, env in self._envs.items():
-            given, expected = (plain_space(own.observation_space) for own in (env, self.training_env))  # type: ignore[arg-type]
-            if given != expected:
+            given: Any = env.observation_space
+            if plain_space(given) not in expected:
                 argument = "held_out" if kind == HELD_OUT else "eval_env"
                 raise UsageError(
-                    f"TaskEvalCallback got tasks with the observations {given} as {argument}; expected those of the "
-                    f"training, {expected}. Pass tasks of the same kind, wrapped in the same way."
+                    f"TaskEvalCallback got tasks with the observations {plain_space(given)} as {argument}; expected "
+                    f"those of the training, {expected[-1]}. Pass tasks of the same kind, wrapped in the same way."
                 )
 
     def _synchronize(self) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 from integration.toys import DICT_SPACE, Toy
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_distral import DistralA2C, RemoteVecEnv, make_task_vec_env
 from sb3_distral.errors import UsageError
@@ -64,18 +64,6 @@ def test_an_error_in_a_vec_env_that_was_given_names_its_task():
     with pytest.raises(ZeroDivisionError) as caught:
         run(tasks)
     assert "This was in task 'bad'." in notes(caught)
-
-
-def test_the_traceback_of_a_process_of_subproc_vec_env_names_the_task(capfd):
-    env = make_task_vec_env({"good": Failing, "bad": partial(Failing, "reset")}, vec_env_cls=SubprocVecEnv)
-    try:
-        with pytest.raises((EOFError, ConnectionError, RuntimeError)):
-            env.reset()
-        env.unwrapped.processes[1].join(30)
-        assert "This was in task 'bad'." in capfd.readouterr().err
-    finally:
-        for process in env.unwrapped.processes:
-            process.terminate()
 
 
 @pytest.mark.parametrize("space", [None, DICT_SPACE], ids=["array", "dict"])

@@ -65,7 +65,7 @@ def test_returns_of_the_distilled_policy_are_its_own(monkeypatch: pytest.MonkeyP
     model, env = SimpleNamespace(distilled_policy=object()), object()
     assert _distilled_returns(model, env, 4).tolist() == [2, 5]
     predictor, *rest = given
-    assert isinstance(predictor, DistilledPredictor) and predictor.distilled_policy is model.distilled_policy
+    assert isinstance(predictor, DistilledPredictor) and predictor.policies == [model.distilled_policy]
     assert rest == [env, 4]
 
 
