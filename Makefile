@@ -23,6 +23,7 @@ help:  ## Print this list
 	@echo '  $(PYTHON) -m experiments.mazes run --output runs/mazes-results'
 	@echo '  $(PYTHON) -m experiments.transfer run --output runs/transfer'
 	@echo '  $(PYTHON) -m experiments.transfer run --output runs/transfer-two-rooms --suite two-rooms'
+	@echo '  $(PYTHON) -m experiments.warm_start run --output runs/warm-start'
 	@echo '  $(PYTHON) -m experiments.costs run --output runs/costs'
 	@echo '  $(PYTHON) -m experiments.scales run --output runs/scales'
 	@echo '  $(PYTHON) -m experiments.scaling run --output runs/scaling'

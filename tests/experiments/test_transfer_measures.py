@@ -109,4 +109,4 @@ def test_what_is_not_tried_on_a_suite_is_not_claimed() -> None:
     compared = {arm for claim in claims(study) for own in claim.numbers for arm in (own.first, own.second)}  # type: ignore[attr-defined]
     assert compared <= set(study.arms) and len(claims(study)) == len(CLAIMS) - 1
     assert "two columns have more area than one column that begins as π0" in [claim.text for claim in claims(study)]
-    assert [measure.name for measure in steps_to(study)] == ["steps to -4", "steps to -2", "steps to -0.5"]
+    assert [measure.name for measure in steps_to(study)] == ["steps to -4", "steps to -2", "steps to -1"]

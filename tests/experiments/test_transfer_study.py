@@ -106,8 +106,8 @@ def test_returns_are_credited_to_the_bin_in_which_the_episode_began() -> None:
 
 
 @pytest.mark.parametrize("suite", ["two-rooms", "grid-navigation"])
-def test_other_suites(suite: str, work: TransferWork) -> None:
-    own = SUITES[suite]
+def test_other_suites(suite: str, tmp_path: Path) -> None:
+    own, work = SUITES[suite], TransferWork(tmp_path)
     old, new = (own.make(is_new, 3, own.n_tasks, 1) for is_new in (False, True))
     assert not set(old.task_names) & set(new.task_names) and len(new.task_names) == own.n_tasks
     run = Run("frozen-then-on", 3, 40 * N_BINS, 640, own.n_tasks, 1, suite)
