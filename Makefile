@@ -22,6 +22,8 @@ help:  ## Print this list
 	@echo '  $(PYTHON) -m experiments.figure4 run --suite grid-mazes --output runs/figure4'
 	@echo '  $(PYTHON) -m experiments.mazes run --output runs/mazes-results'
 	@echo '  $(PYTHON) -m experiments.transfer run --output runs/transfer'
+	@echo '  $(PYTHON) -m experiments.transfer run --output runs/transfer-two-rooms --suite two-rooms'
+	@echo '  $(PYTHON) -m experiments.warm_start run --output runs/warm-start'
 	@echo '  $(PYTHON) -m experiments.costs run --output runs/costs'
 	@echo '  $(PYTHON) -m experiments.scales run --output runs/scales'
 	@echo '  $(PYTHON) -m experiments.scaling run --output runs/scaling'
@@ -55,6 +57,7 @@ check: $(INSTALLED)  ## Check format, style, types and the directions of imports
 benchmark: $(INSTALLED)  ## Print the speed tables (a few minutes)
 	$(PYTHON) benchmarks/speed.py
 	$(PYTHON) benchmarks/recurrent_speed.py
+	$(PYTHON) benchmarks/prior_speed.py
 	$(PYTHON) benchmarks/world_speed.py
 
 lock: $(UV)  ## Write constraints.txt anew: the newest versions for Python 3.10 and above

@@ -1,4 +1,4 @@
-"""Learning curves of suites whose episodes no success ends."""
+"""Learning curves in bins of training steps."""
 
 from typing import Any
 
@@ -76,3 +76,43 @@ class RewardRecorder(BaseCallback):
         :return: Mean return of an episode by task and bin
         """
         return np.asarray(EPISODE * self.sums / self.counts)
+
+
+class ReturnRecorder(BaseCallback):
+    """
+    Record the returns of the episodes that begin in bins of training steps, where a success ends an episode.
+
+    By their ends short episodes would be there first. The training goes on after the last bin until every episode of
+    it has ended.
+
+    :param timesteps: Steps of the bins, all tasks together
+    :param n_tasks: Number of tasks
+    :param n_envs: Sub-environments of all tasks
+    """
+
+    def __init__(self, timesteps: int, n_tasks: int, n_envs: int):
+        super().__init__()
+        self.timesteps = timesteps
+        self.begun = np.zeros(n_envs, dtype=np.int64)
+        self.sums, self.counts = np.zeros((n_tasks, N_BINS)), np.zeros((n_tasks, N_BINS))
+
+    @override
+    def _on_step(self) -> bool:
+        for row in np.flatnonzero(self.locals["dones"]):
+            place = self.begun[row] * N_BINS // self.timesteps
+            self.begun[row] = self.num_timesteps
+            if place < N_BINS:
+                task = self.training_env.tasks[row]  # type: ignore[attr-defined]
+                self.sums[task, place] += self.locals["infos"][row]["episode"]["r"]
+                self.counts[task, place] += 1
+        return True
+
+    def curves(self) -> Array:
+        """
+        Give the learning curves.
+
+        :return: Mean return of an episode by task and bin; where none begins, what lies between its neighbours
+        """
+        bins, means = np.arange(N_BINS), self.sums / np.maximum(self.counts, 1)
+        rows = zip(means, self.counts > 0, strict=True)
+        return np.array([np.interp(bins, bins[known], own[known]) for own, known in rows])

@@ -8,7 +8,7 @@ that has ended, which says itself which run it is of. The name of a file is for 
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -136,9 +136,13 @@ class Store:
         :return: Its results and failures so far
         """
         run_of = {_text(asdict(run)): run for run in study.runs}
+        # Fields that runs have got since then have the values that were meant before.
+        defaults = {
+            own.name: own.default for run in study.runs[:1] for own in fields(run) if own.default is not MISSING
+        }
         found: Outcomes[RunT] = Outcomes({}, {}, [], len(run_of))
         for path, content in self._contents():
-            run = run_of.get(_text(content["run"])) if content else None
+            run = run_of.get(_text(defaults | content["run"])) if content else None
             if run is None:
                 found.damaged.append(path)
             elif "results" in content:

@@ -1,1 +1,1 @@
-"""Transfer: mazes never seen before, with and without the distilled policy of a training on others."""
+"""Transfer: tasks never seen before, with and without the distilled policy of a training on others."""

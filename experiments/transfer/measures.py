@@ -11,11 +11,9 @@ import numpy.typing as npt
 from experiments.common.bootstrap import Estimate, ends, widened, widening
 from experiments.common.claims import Claim
 from experiments.common.curves import LAST_BINS, N_BINS
-from experiments.transfer.study import Array, Results
+from experiments.transfer.study import Array, Results, Study
 
 N_RESAMPLES = 2000
-#: Returns whose first passing is measured.
-LEVELS = (2, 4, 8)
 Rows = npt.NDArray[np.int64]
 
 
@@ -61,11 +59,19 @@ def bins_to(level: float, curve: Array) -> float:
     return float(first + part)
 
 
-STEPS = tuple(Measure(f"steps to {level}", partial(bins_to, level), is_steps=True) for level in LEVELS)
+def steps_to(study: Study) -> tuple[Measure, ...]:
+    """
+    Give what is measured of the speed of learning.
+
+    :param study: The study
+    :return: Steps to each of the returns of its suite
+    """
+    levels = study.on_suite.levels
+    return tuple(Measure(f"steps to {level}", partial(bins_to, level), is_steps=True) for level in levels)
+
+
 AREA = Measure("area", lambda curve: float(curve.mean()))
 FINAL = Measure("final", lambda curve: float(curve[-LAST_BINS:].mean()))
-#: All of them, in the order of the table.
-MEASURES = (*STEPS, AREA, FINAL)
 
 
 def draws(n_seeds: int) -> Rows:
@@ -145,20 +151,40 @@ class Pair:
 
 
 BEST, NOTHING = "frozen-then-on", "KL+ent_2col"
-CLAIMS: tuple[Claim[Results], ...] = (
-    Claim(
-        "π0 frozen, then trained on, needs at most a third of the steps of learning from nothing to a return of "
-        f"{', '.join(map(str, LEVELS))}",
-        tuple(Pair(BEST, NOTHING, steps, is_ratio=True) for steps in STEPS),
-        bound=1 / 3,
-        is_above=False,
-    ),
-    Claim("it ends at least as high as with π0 frozen", (Pair(BEST, "frozen", FINAL),)),
-    Claim("it has more area than π0 trained on from the first step", (Pair(BEST, "trained-on", AREA),)),
-    Claim("π0 of Distral is worth more than the network of A3C_multitask", (Pair(BEST, "multitask", AREA),)),
-    Claim(
-        "two columns have more area than one column that begins as π0, and than π0 in the reward alone",
-        (Pair(BEST, "warm-start", AREA), Pair(BEST, "prior-only", AREA)),
-    ),
-    Claim("the weight 1 of π0 has more area than 0.5", (Pair(BEST, "weight-0.5", AREA),)),
-)
+#: Ways without h in the logits, in words.
+ONE_COLUMN = {"warm-start": "one column that begins as π0", "prior-only": "π0 in the reward alone"}
+
+
+def claims(study: Study) -> tuple[Claim[Results], ...]:
+    """
+    Give what is claimed on a suite.
+
+    :param study: The study
+    :return: The claims about ways that are tried there
+    """
+    one_column = [name for name in ONE_COLUMN if name in study.arms]
+    all_claims = (
+        _speed(study),
+        _claim("it ends at least as high as with π0 frozen", FINAL, "frozen"),
+        _claim("it has more area than π0 trained on from the first step", AREA, "trained-on"),
+        _claim("π0 of Distral is worth more than the network of A3C_multitask", AREA, "multitask"),
+        _claim(
+            f"two columns have more area than {', and than '.join(ONE_COLUMN[name] for name in one_column)}",
+            AREA,
+            *one_column,
+        ),
+        _claim("the weight 1 of π0 has more area than 0.5", AREA, "weight-0.5"),
+    )
+    return tuple(own for seconds, own in all_claims if set(seconds) <= set(study.arms))
+
+
+def _speed(study: Study) -> tuple[tuple[str, ...], Claim[Results]]:
+    text = "π0 frozen, then trained on, needs at most a third of the steps of learning from nothing to a return of "
+    numbers = tuple(Pair(BEST, NOTHING, steps, is_ratio=True) for steps in steps_to(study))
+    levels = ", ".join(map(str, study.on_suite.levels))
+    return (NOTHING,), Claim(text + levels, numbers, bound=1 / 3, is_above=False)
+
+
+def _claim(text: str, measure: Measure, *seconds: str) -> tuple[tuple[str, ...], Claim[Results]]:
+    """A claim that the best way is better than others, and their names."""
+    return seconds, Claim(text, tuple(Pair(BEST, second, measure) for second in seconds))

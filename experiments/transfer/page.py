@@ -11,14 +11,15 @@ from experiments.common.claims import interval_text, number_text
 from experiments.common.curves import LAST_BINS, N_BINS
 from experiments.common.pages import claims_table, table, write_figure, write_page
 from experiments.transfer.measures import (
-    CLAIMS,
-    MEASURES,
+    AREA,
+    FINAL,
     N_RESAMPLES,
-    STEPS,
     Measure,
+    claims,
     draws,
     estimated,
     intervals,
+    steps_to,
 )
 from experiments.transfer.study import ARMS, Results, read_results
 
@@ -59,11 +60,12 @@ def draw_figure(results: Results) -> Figure:
     :return: The figure
     """
     figure = Figure(figsize=(13, 5.6), layout="constrained")
-    curves, *bars = figure.subplots(1, 1 + len(STEPS), width_ratios=[3.4, *[1] * len(STEPS)])
+    steps, arms = steps_to(results.study), results.study.arms
+    curves, *bars = figure.subplots(1, 1 + len(steps), width_ratios=[3.4, *[1] * len(steps)])
     _draw_curves(curves, results)
-    for axis, measure in zip(bars, STEPS, strict=True):
+    for axis, measure in zip(bars, steps, strict=True):
         _draw_steps(axis, results, measure)
-    bars[0].set_yticks(range(len(ARMS)), [arm.label for arm in ARMS.values()])
+    bars[0].set_yticks(range(len(arms)), [arm.label for arm in arms.values()])
     handles, labels = curves.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, handlelength=3)
     return figure
@@ -76,14 +78,15 @@ def _draw_curves(axis: Any, results: Results) -> None:
         band = intervals(curves[rows].mean(axis=1), mean, results.n_seeds)
         axis.plot(thousands, mean, label=ARMS[arm].label, linewidth=2, **STYLES[arm])
         axis.fill_between(thousands, *band, color=STYLES[arm]["color"], alpha=0.13, linewidth=0)
-    axis.set_title(f"{results.study.n_tasks} unseen mazes (mean over seeds, 95 % interval; seeds: {results.n_seeds})")
+    what = f"{results.study.n_tasks} unseen {results.study.on_suite.noun}"
+    axis.set_title(f"{what} (mean over seeds, 95 % interval; seeds: {results.n_seeds})")
     axis.set(xlabel="thousand steps of all tasks", ylabel="return of an episode, mean of tasks", xlim=(0, None))
     axis.grid(alpha=0.25)
 
 
 def _draw_steps(axis: Any, results: Results, measure: Measure) -> None:
     end = results.study.timesteps / 1000
-    for row, arm in enumerate(ARMS):
+    for row, arm in enumerate(results.study.arms):
         steps, low, high = np.array(_measured(measure, results, arm)) / 1000
         colour = STYLES[arm]["color"]
         if np.isinf(steps):
@@ -91,7 +94,7 @@ def _draw_steps(axis: Any, results: Results, measure: Measure) -> None:
             continue
         axis.barh(row, steps, color=colour, alpha=0.75, height=0.7)
         axis.plot([low, min(high, end)], [row, row], color="black", linewidth=1.2)
-    axis.set(title=measure.name, xlim=(0, end), ylim=(len(ARMS) - 0.4, -0.6), yticks=[])
+    axis.set(title=measure.name, xlim=(0, end), ylim=(len(results.study.arms) - 0.4, -0.6), yticks=[])
     axis.set_xlabel("thousand steps")
     axis.grid(axis="x", alpha=0.25)
 
@@ -103,13 +106,13 @@ def claims_lines(results: Results) -> list[str]:
     :param results: Results
     :return: Lines of the page, in Markdown
     """
-    study = results.study
+    study, noun = results.study, results.study.on_suite.noun
     return [
-        "# Transfer to unseen mazes: what was claimed and what came out",
+        f"# Transfer to unseen {noun}: what was claimed and what came out",
         "",
-        f"**{results.progress}**: {len(ARMS)} ways to learn {study.n_tasks} unseen mazes, {study.timesteps} steps of "
-        f"all mazes together ({study.n_envs_per_task} sub-environments each). Seeds of which every run is there: "
-        f"{results.n_seeds}. π0 comes from {study.source_timesteps} steps on other mazes.",
+        f"**{results.progress}**: {len(study.arms)} ways to learn {study.n_tasks} unseen {noun}, {study.timesteps} "
+        f"steps of all {noun} together ({study.n_envs_per_task} sub-environments each). Seeds of which every run is "
+        f"there: {results.n_seeds}. π0 comes from {study.source_timesteps} steps on other {noun}.",
         "",
         f"Intervals (95 %) are bootstrapped: seeds are drawn anew, the same for all ways, {N_RESAMPLES} times; "
         "deviations are widened for the small number of seeds. A number holds if its interval lies on the claimed "
@@ -117,7 +120,7 @@ def claims_lines(results: Results) -> list[str]:
         "its numbers do. It does not hold if one does not, in an interval so much wider that all numbers of the claim "
         "are in theirs with 95 % (Bonferroni).",
         "",
-        *claims_table(CLAIMS, results),
+        *claims_table(claims(study), results),
         "",
         "## Every way",
         "",
@@ -135,12 +138,12 @@ def _measured(measure: Measure, results: Results, arm: str) -> Estimate:
 
 
 def _arms(results: Results) -> list[str]:
-    rows = []
-    for name, arm in ARMS.items():
-        cells = [_text(_measured(measure, results, name), measure) for measure in MEASURES]
+    rows, measures = [], (*steps_to(results.study), AREA, FINAL)
+    for name, arm in results.study.arms.items():
+        cells = [_text(_measured(measure, results, name), measure) for measure in measures]
         before = [f"{results.zero_shot[name].mean():.2f}", f"{results.divergence[name].mean():.4f}"]
         rows.append([name, arm.label, *cells, *before])
-    columns = ["name", "way", *(measure.name for measure in MEASURES), "π0 before", "KL before"]
+    columns = ["name", "way", *(measure.name for measure in measures), "π0 before", "KL before"]
     return table(columns, rows, right=range(2, len(columns)))
 
 

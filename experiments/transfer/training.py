@@ -1,4 +1,4 @@
-"""One run: train on the first mazes if nobody has yet, then learn the new ones."""
+"""One run: train on the first tasks if nobody has yet, then learn the new ones."""
 
 import time
 from dataclasses import dataclass
@@ -9,21 +9,18 @@ import numpy as np
 import torch as th
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.utils import LinearSchedule
-from stable_baselines3.common.vec_env import VecEnv
 
-from experiments.common.curves import RewardRecorder
+from experiments.common.curves import ReturnRecorder, RewardRecorder
 from experiments.transfer.study import ARMS, Array, Run
-from sb3_distral import ALGORITHMS, DistilledPredictor, DistralA2C, evaluate_tasks, tasks
+from experiments.transfer.suites import SUITES
+from sb3_distral import ALGORITHMS, DistilledPredictor, DistralA2C, TaskVecEnv, evaluate_tasks, tasks
 from sb3_distral.algorithms.evaluation import EVALUATION_SEED
 
-SUITE = "grid-mazes"
 #: The learning rate, which falls linearly to a sixth, in both trainings.
 RATE = 4e-3
-#: Seed of the new mazes; those of the first training have 0.
-NEW_MAZES = 1
 #: Sub-environments have the seeds that follow that of their training, and no two trainings shall share one.
 SEED_DISTANCE = 100
-#: Episodes of each maze in the evaluation of π0.
+#: Episodes of each task in the evaluation of π0.
 N_EPISODES = 8
 
 
@@ -46,10 +43,11 @@ class TransferWork:
             learning (``zero_shot``) and KL(πi‖π0) then (``initial_kl``), and what it took (``learn_seconds``)
         """
         th.set_num_threads(1)
-        model, recorder = self.make_model(run), RewardRecorder(run.timesteps, run.n_tasks)
+        model = self.make_model(run)
+        recorder, timesteps = _recorder(run)
         zero_shot, divergence = before_learning(model, run)
         start = time.perf_counter()
-        model.learn(run.timesteps, callback=recorder)
+        model.learn(timesteps, callback=recorder)
         return {
             "curves": recorder.curves().round(3).tolist(),
             "zero_shot": zero_shot.round(3).tolist(),
@@ -59,23 +57,24 @@ class TransferWork:
 
     def make_model(self, run: Run) -> DistralA2C:
         """
-        Make the model that a run trains on the new mazes.
+        Make the model that a run trains on the new tasks.
 
         :param run: The run
         :return: Its model, not trained yet
         """
         arm = ARMS[run.arm]
-        arguments = {**ALGORITHMS[arm.algorithm], **arm.arguments}
+        then_on = None if arm.source is None else SUITES[run.suite].frozen_steps
+        arguments = {"train_distilled": then_on, **ALGORITHMS[arm.algorithm], **arm.arguments}
         prior = None if arm.source is None else self.distilled_policy(arm.source, run)
-        model = _model(_new_mazes(run), run, distilled_policy=prior, **arguments)
+        model = _model(_tasks(run), run, distilled_policy=prior, **arguments)
         if not arm.keeps_columns:
-            nothing = _model(_new_mazes(run), run, **ALGORITHMS[arm.algorithm])
+            nothing = _model(_tasks(run), run, **ALGORITHMS[arm.algorithm])
             model.policy.task_columns.load_state_dict(nothing.policy.task_columns.state_dict())  # type: ignore[union-attr]
         return model
 
     def distilled_policy(self, algorithm: str, run: Run) -> ActorCriticPolicy:
         """
-        Give the π0 of a training on the first mazes, which is done if it has not been yet.
+        Give the π0 of a training on the first tasks, which is done if it has not been yet.
 
         :param algorithm: Name of Table 1
         :param run: The run that wants it
@@ -83,19 +82,27 @@ class TransferWork:
         """
         path = self.sources / f"{algorithm}-seed{run.seed}-steps{run.source_timesteps}.zip"
         if not path.exists():
-            model = _model(tasks.make(SUITE, run.n_envs_per_task), run, **ALGORITHMS[algorithm])
+            model = _model(_tasks(run, is_new=False), run, **ALGORITHMS[algorithm])
             model.learn(run.source_timesteps)
             model.save(path)
         return DistralA2C.load(path, device="cpu").distilled_policy
 
 
-def _model(env: VecEnv, run: Run, **arguments: Any) -> DistralA2C:
+def _recorder(run: Run) -> tuple[RewardRecorder | ReturnRecorder, int]:
+    """What records the learning curves, and for how many steps."""
+    suite, n_envs = tasks.SUITES[run.suite], run.n_tasks * run.n_envs_per_task
+    if not SUITES[run.suite].ends:
+        return RewardRecorder(run.timesteps, run.n_tasks), run.timesteps
+    return ReturnRecorder(run.timesteps, run.n_tasks, n_envs), run.timesteps + suite.max_episode_steps * n_envs
+
+
+def _model(env: TaskVecEnv, run: Run, **arguments: Any) -> DistralA2C:
     rate = LinearSchedule(RATE, RATE / 6, 1.0)
     return DistralA2C(env, learning_rate=rate, seed=SEED_DISTANCE * run.seed, device="cpu", **arguments)
 
 
-def _new_mazes(run: Run) -> VecEnv:
-    return tasks.make(SUITE, run.n_envs_per_task, n_tasks=run.n_tasks, maze_seed=NEW_MAZES)
+def _tasks(run: Run, is_new: bool = True) -> TaskVecEnv:
+    return SUITES[run.suite].make(is_new, run.seed, run.n_tasks, run.n_envs_per_task)
 
 
 def before_learning(model: DistralA2C, run: Run) -> tuple[Array, Array]:
@@ -104,9 +111,9 @@ def before_learning(model: DistralA2C, run: Run) -> tuple[Array, Array]:
 
     :param model: A model that is not trained yet
     :param run: Its run
-    :return: Return of π0 on the new mazes, and KL(πi‖π0) where their episodes begin, each of shape (n_tasks,)
+    :return: Return of π0 on the new tasks, and KL(πi‖π0) where their episodes begin, each of shape (n_tasks,)
     """
-    env = _new_mazes(run)
+    env = _tasks(run)
     env.seed(EVALUATION_SEED + SEED_DISTANCE * run.seed)
     policy: Any = model.policy
     observations, _ = policy.obs_to_tensor(env.reset())

@@ -7,7 +7,7 @@ import torch as th
 from gymnasium import spaces
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.distributions import Distribution
-from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.policies import ActorCriticPolicy, BaseModel
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
 from stable_baselines3.common.vec_env import VecTransposeImage
 
@@ -57,6 +57,10 @@ class DistilledPrior:
         if offers_masks or (action_space != policy.action_space and not isinstance(action_space, spaces.Box)):
             own = own_choices(action_space, policy.action_space).tolist()
             self.task_mask = TaskMask(own, own)
+        self._family = make_family(policy.action_space, getattr(policy, "state_dependent_std", False))
+        is_masked = getattr(policy, "action_mask", None) is not None
+        is_recurrent = isinstance(policy, RecurrentActorCriticPolicy)
+        self._has_logits = not (is_masked or is_recurrent or isinstance(policy.action_space, spaces.Box))
         # What the LSTM of a recurrent policy remembers of each episode.
         self._state: Any = None
         if isinstance(policy, RecurrentActorCriticPolicy):
@@ -89,22 +93,34 @@ class DistilledPrior:
         if self.kl_cost == 0.0 and self._state is None:
             return np.zeros(self.n_envs)
         with th.no_grad():
-            distribution = self._distribution(observations, episode_starts)
+            acting = self._acting(observations, episode_starts)
             if self.kl_cost == 0.0:
                 return np.zeros(self.n_envs)
             taken = self._as_tensor(actions)
-            log_prob = distribution.log_prob(taken) if masks is None else self._among(masks, distribution, taken)
+            if masks is not None:
+                log_prob = self._among(masks, acting, taken)
+            elif isinstance(acting, Distribution):
+                log_prob = acting.log_prob(taken)
+            else:
+                log_prob = self._family.log_prob(acting, taken)
         return self.kl_cost * log_prob.cpu().numpy().astype(np.float64)
 
-    def _distribution(self, observations: Any, episode_starts: np.ndarray) -> Distribution:
+    def _acting(self, observations: Any, episode_starts: np.ndarray) -> Distribution | th.Tensor:
+        """How π0 acts: its logits or log-odds where they are all there is to know, else a distribution."""
         if self.normalization is not None:
             observations = self.normalization.normalize(observations)
         tensors: Any = self.policy.obs_to_tensor(observations)[0]
         if not isinstance(self.policy, RecurrentActorCriticPolicy):
-            return self.policy.get_distribution(tensors)
+            return self._logits(tensors) if self._has_logits else self.policy.get_distribution(tensors)
         starts = th.as_tensor(episode_starts, dtype=th.float32, device=self.policy.device)
         distribution, self._state = self.policy.get_distribution(tensors, self._state, starts)
         return distribution
+
+    def _logits(self, tensors: Any) -> th.Tensor:
+        # The steps of get_distribution but for its distribution object, which takes longer than all of them.
+        policy = self.policy
+        features = BaseModel.extract_features(policy, tensors, policy.pi_features_extractor)
+        return self._family.canonical(policy.action_net(policy.mlp_extractor.forward_actor(features)))
 
     def _as_tensor(self, actions: np.ndarray) -> th.Tensor:
         check_actions(actions, self.action_space)
@@ -114,13 +130,13 @@ class DistilledPrior:
         # Box actions of several dimensions are flat in Stable-Baselines3's distributions.
         return taken.reshape(self.n_envs) if isinstance(self.action_space, spaces.Discrete) else taken.flatten(1)
 
-    def _among(self, masks: np.ndarray, distribution: Any, taken: th.Tensor) -> th.Tensor:
-        components = distribution.distribution
-        components = components if isinstance(components, list) else [components]
-        family = make_family(self.policy.action_space)
-        logits = th.cat([component.logits for component in components], dim=1)
-        valid = family.restrict(logits, th.as_tensor(masks, device=taken.device))
-        log_prob = family.log_prob(valid, taken)
+    def _among(self, masks: np.ndarray, acting: Any, taken: th.Tensor) -> th.Tensor:
+        if isinstance(acting, Distribution):
+            components: Any = acting.distribution
+            components = components if isinstance(components, list) else [components]
+            acting = th.cat([component.logits for component in components], dim=1)
+        valid = self._family.restrict(acting, th.as_tensor(masks, device=taken.device))
+        log_prob = self._family.log_prob(valid, taken)
         excluded = (log_prob <= th.finfo(valid.dtype).min / 2).nonzero().flatten().tolist()
         if excluded:
             raise UsageError(

@@ -82,6 +82,34 @@ def assert_acts_as_distilled(model, new, make):
     assert all(th.equal(value, before[name]) for name, value in model.distilled_policy.state_dict().items())
 
 
+@pytest.mark.parametrize(
+    "space",
+    [spaces.Discrete(3), spaces.Box(-1.0, 1.0, (2,)), spaces.MultiDiscrete([2, 3]), spaces.MultiBinary(3)],
+    ids=str,
+)
+def test_the_temperature_is_a_power_of_the_distilled_policy(space):
+    make = partial(Acting, space)
+    model = DistralA2C([make] * 2, device="cpu")
+    randomize(model.policy)
+    new = PPO("MlpPolicy", make(), n_steps=8, device="cpu")
+    new.set_parameters(distilled_parameters(model, temperature=3.0), exact_match=False)
+    rows = observations(model.distilled_policy, make, n=1)
+    actions = th.stack([th.as_tensor(space.sample()) for _ in range(6)])
+    actions = actions.float() if isinstance(space, spaces.MultiBinary) else actions
+    with th.no_grad():
+        ours, theirs = (
+            policy.get_distribution(rows).log_prob(actions) for policy in (model.distilled_policy, new.policy)
+        )
+    # Up to what normalises it, the same for all actions.
+    th.testing.assert_close(theirs - theirs[0], (ours - ours[0]) / 3)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_temperature_that_is_none_is_refused(temperature):
+    with refuses(f"temperature={temperature}", "above 0"):
+        distilled_parameters(DistralA2C([Toy] * 2, device="cpu"), temperature)
+
+
 def test_the_recurrent_host_acts_as_the_recurrent_distilled_policy():
     model = recurrent([CueTask] * 2)
     kwargs = {"lstm_hidden_size": HIDDEN_SIZE, "net_arch": [], "shared_lstm": True, "enable_critic_lstm": False}

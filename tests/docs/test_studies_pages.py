@@ -39,6 +39,9 @@ from experiments.two_rooms.study import Study as TwoRooms
 from experiments.two_rooms.study import read_results as read_two_rooms
 from experiments.view import page as view_page
 from experiments.view.study import read_results as read_view
+from experiments.warm_start import page as warm_start_page
+from experiments.warm_start.study import Study as WarmStart
+from experiments.warm_start.study import read_results as read_warm_start
 from sb3_distral.tasks.grids.mazes import make_maze
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -48,9 +51,12 @@ STUDIES: dict[str, tuple[Any, int]] = {
     "figure4/grid-mazes": (Figure4, 126),
     "figure4/grid-mazes-larger-costs": (Figure4, 16),
     "figure4/grid-navigation": (Figure4, 126),
-    "figure4/grid-tag": (Figure4, 252),
+    "figure4/grid-tag": (Figure4, 126),
     "mazes": (Mazes, 5),
     "transfer": (Transfer, 72),
+    "transfer-two-rooms": (Transfer, 56),
+    "transfer-navigation": (Transfer, 35),
+    "warm-start": (WarmStart, 48),
     "scaling": (Scaling, 105),
     "likeness": (Likeness, 150),
     "costs": (Costs, 4),
@@ -80,9 +86,27 @@ def test_claims_of_figure_4_are_those_of_the_results(suite: str, tmp_path: Path)
     assert (tmp_path / "claims.md").read_text(encoding="utf-8") == (folder / "claims.md").read_text(encoding="utf-8")
 
 
-def test_claims_about_transfer_are_those_of_the_results() -> None:
-    page = (RESULTS / "transfer" / transfer_page.PAGE).read_text(encoding="utf-8")
-    assert "\n".join(transfer_page.claims_lines(read_transfer(RESULTS / "transfer"))) + "\n" == page
+@pytest.mark.parametrize("name", ["transfer", "transfer-two-rooms", "transfer-navigation"])
+def test_claims_about_transfer_are_those_of_the_results(name: str) -> None:
+    page = (RESULTS / name / transfer_page.PAGE).read_text(encoding="utf-8")
+    assert "\n".join(transfer_page.claims_lines(read_transfer(RESULTS / name))) + "\n" == page
+
+
+def test_claims_about_warm_starts_are_those_of_the_results() -> None:
+    page = (RESULTS / "warm-start" / warm_start_page.PAGE).read_text(encoding="utf-8")
+    assert "\n".join(warm_start_page.claims_lines(read_warm_start(RESULTS / "warm-start"))) + "\n" == page
+
+
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [("learners", "warm-start"), ("transfer", "transfer-two-rooms"), ("transfer", "transfer-navigation")],
+)
+def test_numbers_between_marks_are_those_of_the_claims(page: str, name: str) -> None:
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    prose = text.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
+    claims = (RESULTS / name / "claims.md").read_text(encoding="utf-8")
+    numbers = re.findall(r"[-−]?\d+\.\d+", prose)
+    assert numbers and [number for number in numbers if not found_in(number.replace("−", "-"), claims)] == []
 
 
 def test_claims_about_the_number_of_tasks_are_those_of_the_results() -> None:

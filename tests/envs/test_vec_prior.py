@@ -161,7 +161,7 @@ def test_alpha_may_change_and_0_means_no_prior_and_no_forward_pass(wrapper, monk
     env.set_alpha(0.25)
     assert added() == pytest.approx(0.5 * log_prob, rel=1e-4)
     env.set_alpha(0.0)
-    monkeypatch.setattr(prior, "get_distribution", None)
+    monkeypatch.setattr(prior, "action_net", None)
     assert added() == 0.0
     with refuses("alpha=1.5", "[0, 1]"):
         env.set_alpha(1.5)

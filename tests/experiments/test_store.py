@@ -124,3 +124,22 @@ def test_a_study_without_results_is_refused_with_advice(store: Store) -> None:
     store.run_path(Run(2, 10)).unlink()
     with pytest.raises(UsageError, match=r"has ended well \(0 of 3 runs\)\. Wait"):
         read_done(store.folder, Study)
+
+
+@dataclass(frozen=True)
+class LaterRun(Run):
+    place: str = "here"
+
+
+@dataclass(frozen=True)
+class LaterStudy(Study):
+    place: str = "here"
+
+    @property
+    def runs(self) -> list[Run]:
+        return [LaterRun(seed, self.steps, self.place) for seed in self.seeds]
+
+
+def test_results_from_before_a_field_was_there_are_of_its_default(store: Store) -> None:
+    assert set(store.outcomes(LaterStudy((1, 2, 3))).results) == {LaterRun(1, 10, "here")}
+    assert store.outcomes(LaterStudy((1, 2, 3), place="there")).results == {}

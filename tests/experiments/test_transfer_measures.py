@@ -8,12 +8,13 @@ import pytest
 from experiments.common.curves import N_BINS
 from experiments.common.store import Store
 from experiments.transfer import measures
-from experiments.transfer.measures import AREA, CLAIMS, FINAL, LEVELS, STEPS, Pair, bins_to, estimated
+from experiments.transfer.measures import AREA, FINAL, Pair, bins_to, claims, estimated, steps_to
 from experiments.transfer.page import claims_lines
 from experiments.transfer.study import ARMS, Results, Study, read_results
 from sb3_distral.errors import UsageError
 
 STUDY = Study((0, 1, 2), timesteps=1000 * N_BINS, n_tasks=2, n_envs_per_task=1)
+STEPS, CLAIMS = steps_to(STUDY), claims(STUDY)
 
 
 def ramp(step: int, top: float = 10.0) -> np.ndarray:
@@ -42,7 +43,7 @@ def test_what_is_passed_at_once_takes_the_first_bin_and_what_is_not_never_ends()
 def test_measures_by_hand() -> None:
     results = results_of({"frozen": [0, 0, 0]})
     rows = np.arange(3)
-    assert [measure(results, "frozen", rows) for measure in STEPS] == [1000 * level for level in LEVELS]
+    assert [measure(results, "frozen", rows) for measure in STEPS] == [2000, 4000, 8000]
     assert FINAL(results, "frozen", rows) == 10
     assert AREA(results, "frozen", rows) == pytest.approx((45 + 15 * 10) / N_BINS)
 
@@ -100,3 +101,12 @@ def test_seeds_that_are_not_whole_are_left_out(tmp_path: Path) -> None:
     assert results.n_seeds == 2
     assert results.curves["frozen"].tolist() == [[1.0] * N_BINS, [2.0] * N_BINS]
     assert results.zero_shot["frozen"].tolist() == [2, 2] and results.divergence["frozen"].tolist() == [0.25] * 2
+
+
+def test_what_is_not_tried_on_a_suite_is_not_claimed() -> None:
+    study = Study((0,), timesteps=64_000, suite="two-rooms")
+    assert {run.arm for run in study.runs} == set(ARMS) - {"prior-only", "multitask"}
+    compared = {arm for claim in claims(study) for own in claim.numbers for arm in (own.first, own.second)}  # type: ignore[attr-defined]
+    assert compared <= set(study.arms) and len(claims(study)) == len(CLAIMS) - 1
+    assert "two columns have more area than one column that begins as π0" in [claim.text for claim in claims(study)]
+    assert [measure.name for measure in steps_to(study)] == ["steps to -4", "steps to -2", "steps to -1"]

@@ -10,14 +10,16 @@ import pytest
 import torch as th
 
 from experiments.common.command import main
-from experiments.common.curves import EPISODE, N_BINS, RewardRecorder
+from experiments.common.curves import EPISODE, N_BINS, ReturnRecorder, RewardRecorder
 from experiments.common.store import Store
 from experiments.transfer import measures, page
 from experiments.transfer.__main__ import Transfer
 from experiments.transfer.page import draw_study
 from experiments.transfer.study import ARMS, Run, Study
+from experiments.transfer.suites import SUITES
 from experiments.transfer.training import TransferWork
 from sb3_distral.errors import UsageError
+from sb3_distral.tasks.grids.two_rooms import goal_cell
 
 RUN = Run("frozen", 3, timesteps=2 * N_BINS, source_timesteps=80, n_tasks=2, n_envs_per_task=1)
 
@@ -86,6 +88,39 @@ def test_the_command_runs_and_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert by_arm["frozen"]["curves"] == by_arm["frozen-then-on"]["curves"] != by_arm["trained-on"]["curves"]
     assert by_arm["frozen"]["zero_shot"] == by_arm["warm-start"]["zero_shot"] != by_arm["multitask"]["zero_shot"]
     assert max(map(abs, by_arm["frozen"]["initial_kl"])) < 1e-5 < min(by_arm["weight-0.5"]["initial_kl"])
+
+
+def test_returns_are_credited_to_the_bin_in_which_the_episode_began() -> None:
+    recorder: Any = ReturnRecorder(10 * N_BINS, n_tasks=2, n_envs=2)
+    recorder.model = SimpleNamespace(get_env=lambda: SimpleNamespace(tasks=np.array([1, 0])))
+    for step, dones, returns in [(12, [True, False], [3.0, 0]), (24, [True, True], [5.0, 7.0])]:
+        recorder.num_timesteps = step
+        recorder.locals = {"dones": dones, "infos": [{"episode": {"r": own}} for own in returns]}
+        recorder._on_step()
+    # What begins after the last bin is left out.
+    recorder.num_timesteps = 10 * N_BINS
+    recorder._on_step()
+    recorder._on_step()
+    assert recorder.curves()[1].tolist() == [3.0, *[5.0] * (N_BINS - 1)]
+    assert recorder.curves()[0].tolist() == [7.0, 7.0, *[7.0] * (N_BINS - 2)]
+
+
+@pytest.mark.parametrize("suite", ["two-rooms", "grid-navigation"])
+def test_other_suites(suite: str, tmp_path: Path) -> None:
+    own, work = SUITES[suite], TransferWork(tmp_path)
+    old, new = (own.make(is_new, 3, own.n_tasks, 1) for is_new in (False, True))
+    assert not set(old.task_names) & set(new.task_names) and len(new.task_names) == own.n_tasks
+    run = Run("frozen-then-on", 3, 40 * N_BINS, 640, own.n_tasks, 1, suite)
+    results = work(run)
+    assert np.shape(results["curves"]) == (own.n_tasks, N_BINS) and np.isfinite(results["curves"]).all()
+    assert work.make_model(run).train_distilled == own.frozen_steps
+
+
+def test_new_goals_are_no_goals_of_the_source() -> None:
+    for seed in range(8):
+        old, new = (SUITES["two-rooms"].make(is_new, seed, 8, 1) for is_new in (False, True))
+        goals = [{goal_cell(int(name.split("-")[-1]), seed) for name in env.task_names} for env in (old, new)]
+        assert not goals[0] & goals[1]
 
 
 def test_a_curve_with_empty_bins_is_refused() -> None:
