@@ -7,6 +7,7 @@ The command line.
     sb3-distral train --suite grid-mazes --resume    # go on as if not interrupted; MiniWorld begins new episodes
     sb3-distral evaluate runs/grid-mazes-KL+ent_2col-seed0
     sb3-distral evaluate runs/grid-mazes-KL+ent_2col-seed0 --suite-arguments maze_seed=1    # π0 on unseen mazes
+    sb3-distral report runs/grid-mazes-KL+ent_2col-seed0    # curves, settings and versions as one page of HTML
     tensorboard --logdir runs
     sb3-distral doctor    # what is installed, whether MiniWorld can draw, how fast the tasks are
 
@@ -23,12 +24,13 @@ from typing_extensions import override
 
 from sb3_distral.cli.doctor import Doctor
 from sb3_distral.cli.evaluate import Evaluate
+from sb3_distral.cli.report import Report
 from sb3_distral.cli.train import Train
 from sb3_distral.errors import UsageError
 
-__all__ = ["Doctor", "Evaluate", "Train", "main"]
+__all__ = ["Doctor", "Evaluate", "Report", "Train", "main"]
 
-Command = Train | Evaluate | Doctor
+Command = Train | Evaluate | Report | Doctor
 FLAGS = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitSubcommandPrefixes)
 
 

@@ -46,7 +46,7 @@ class Evaluate(TaskOptions):
         """Print a table and, if asked for, write the results as JSON and pictures."""
         check_at_least(1, n_threads=self.n_threads)
         if self.pictures is not None:
-            check_matplotlib()  # before an evaluation that may take long
+            check_matplotlib("--pictures")  # before an evaluation that may take long
         th.set_num_threads(self.n_threads)
         evaluation = evaluate(self.path, self, self.n_episodes, self.deterministic, self.seed)
         print_table(evaluation)
@@ -58,14 +58,15 @@ class Evaluate(TaskOptions):
             write_pictures(evaluation, self.pictures)
 
 
-def check_matplotlib() -> None:
+def check_matplotlib(what: str) -> None:
     """
     Check that pictures can be made.
 
+    :param what: What needs them
     :raises UsageError: If they cannot
     """
     if find_spec("matplotlib") is None:
-        raise UsageError("--pictures needs matplotlib, which is not installed: pip install 'sb3-distral[pictures]'.")
+        raise UsageError(f"{what} needs matplotlib, which is not installed: pip install 'sb3-distral[pictures]'.")
 
 
 def write_pictures(evaluation: Evaluation, folder: Path) -> None:
