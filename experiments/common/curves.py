@@ -12,7 +12,7 @@ from sb3_distral.errors import UsageError
 Array = npt.NDArray[np.float64]
 #: Parts that the learning curve of a run has.
 N_BINS = 24
-#: Those at the end whose mean is the final return.
+#: Those at the end whose mean is the final return: whole episodes, where all sub-environments begin theirs together.
 LAST_BINS = 3
 #: Steps of an episode in all suites that are recorded so.
 EPISODE = 200

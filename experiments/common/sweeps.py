@@ -78,6 +78,7 @@ def gathered(
     places: Sequence[Place],
     seeds: Sequence[int],
     found: Mapping[tuple[Place, int], Mapping[str, Any]],
+    last_bins: int = LAST_BINS,
 ) -> Sweep:
     """
     Gather the results of a study.
@@ -86,6 +87,7 @@ def gathered(
     :param places: All places, each with all seeds
     :param seeds: All seeds
     :param found: What has come of a place with a seed so far: ``curve``, mean return over tasks by bin, and numbers
+    :param last_bins: Bins at the end whose mean is the final return
     :return: The seeds that are whole
     :raises UsageError: If there is none
     """
@@ -94,17 +96,17 @@ def gathered(
         raise UsageError(f"No seed of the study is whole ({progress}). Wait for the first one.")
     numbers: dict[str, dict[Place, Array]] = {}
     for place in places:
-        measured = [_numbers(found[place, seed]) for seed in whole]
+        measured = [_numbers(found[place, seed], last_bins) for seed in whole]
         for name in measured[0]:
             numbers.setdefault(name, {})[place] = np.array([own[name] for own in measured])
     values, algorithms = (tuple(dict.fromkeys(parts)) for parts in zip(*places, strict=True))
     return Sweep(progress, tuple(whole), values, algorithms, numbers)
 
 
-def _numbers(results: Mapping[str, Any]) -> dict[str, float]:
+def _numbers(results: Mapping[str, Any], last_bins: int) -> dict[str, float]:
     curve = np.array(results["curve"])
     others = {name: value for name, value in results.items() if name not in ("curve", "learn_seconds")}
-    return {FINAL: float(curve[-LAST_BINS:].mean()), AREA: float(curve.mean()), **others}
+    return {FINAL: float(curve[-last_bins:].mean()), AREA: float(curve.mean()), **others}
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.common.claims import Claim
-from experiments.common.curves import LAST_BINS, N_BINS
+from experiments.common.curves import N_BINS
 from experiments.common.pages import claims_table, write_figure, write_page
 from experiments.common.sweep_pages import HOW_JUDGED, draw_panel, numbers_table
 from experiments.common.sweeps import AREA, FINAL, Contrast, Sweep, difference, growth
 from experiments.scaling.optimum import best_mean_return
-from experiments.scaling.study import Study, read_results
+from experiments.scaling.study import LAST_BINS, Study, read_results
 from experiments.scaling.training import N_UNSEEN, RATE
 
 PAGE, FIGURE = "claims.md", "scaling.png"

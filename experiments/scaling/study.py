@@ -14,6 +14,9 @@ from experiments.common.sweeps import Place, Sweep, gathered
 from sb3_distral import ALGORITHMS
 from sb3_distral.errors import UsageError
 
+#: Two of the twelve episodes of every sub-environment, all of which begin together.
+LAST_BINS = 4
+
 
 @dataclass(frozen=True)
 class Run(common.Run):
@@ -89,4 +92,4 @@ def read_results(folder: Path) -> tuple[Study, Sweep]:
     study, outcomes = read_done(folder, Study)
     places = [Place(n_tasks, algorithm) for n_tasks, algorithm in product(sorted(study.n_tasks), study.algorithms)]
     found = {(run.place, run.seed): own for run, own in outcomes.results.items()}
-    return study, gathered(outcomes.progress, places, study.seeds, found)
+    return study, gathered(outcomes.progress, places, study.seeds, found, LAST_BINS)

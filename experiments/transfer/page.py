@@ -8,16 +8,16 @@ from matplotlib.figure import Figure
 
 from experiments.common.bootstrap import Estimate
 from experiments.common.claims import interval_text, number_text
-from experiments.common.curves import LAST_BINS, N_BINS
+from experiments.common.curves import N_BINS
 from experiments.common.pages import claims_table, table, write_figure, write_page
 from experiments.transfer.measures import (
     AREA,
-    FINAL,
     N_RESAMPLES,
     Measure,
     claims,
     draws,
     estimated,
+    final,
     intervals,
     steps_to,
 )
@@ -125,7 +125,8 @@ def claims_lines(results: Results) -> list[str]:
         "## Every way",
         "",
         "Steps until the mean learning curve over seeds passes a return, mean return in the course of learning (area), "
-        f"in the last {LAST_BINS} of {N_BINS} bins (final), and before learning: return of π0, and KL(πi‖π0) in nats. "
+        f"in the last {study.on_suite.last_bins} of {N_BINS} bins (final), and before learning: return of π0, and "
+        "KL(πi‖π0) in nats. "
         "From nothing, π0 is a network that is not trained. What is never passed in these steps might be passed later: "
         "a ratio to it is not known.",
         "",
@@ -138,7 +139,7 @@ def _measured(measure: Measure, results: Results, arm: str) -> Estimate:
 
 
 def _arms(results: Results) -> list[str]:
-    rows, measures = [], (*steps_to(results.study), AREA, FINAL)
+    rows, measures = [], (*steps_to(results.study), AREA, final(results.study))
     for name, arm in results.study.arms.items():
         cells = [_text(_measured(measure, results, name), measure) for measure in measures]
         before = [f"{results.zero_shot[name].mean():.2f}", f"{results.divergence[name].mean():.4f}"]
@@ -149,4 +150,6 @@ def _arms(results: Results) -> list[str]:
 
 def _text(estimate: Estimate, measure: Measure) -> str:
     unit = ".0f" if measure.is_steps else ".2f"
+    if measure.is_steps:
+        estimate = estimate._replace(low=max(estimate.low, 0.0))
     return f"{number_text(estimate.value, unit)} {interval_text(estimate, unit)}".replace("inf", "never")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from itertools import count, islice
 from typing import NamedTuple
 
+from experiments.common.curves import LAST_BINS
 from sb3_distral import TaskVecEnv, select_tasks, tasks
 from sb3_distral.tasks.grids.two_rooms import goal_cell
 
@@ -24,6 +25,7 @@ class Suite(NamedTuple):
     :param n_tasks: New tasks
     :param n_envs_per_task: Sub-environments of each task
     :param without: Names of the ways that are not tried
+    :param last_bins: Bins at the end whose mean is the final return, as near as can be to whole episodes
     :param ends: Whether a success ends an episode
     """
 
@@ -36,6 +38,7 @@ class Suite(NamedTuple):
     n_tasks: int
     n_envs_per_task: int = 8
     without: tuple[str, ...] = ("prior-only", "multitask")
+    last_bins: int = LAST_BINS
     ends: bool = False
 
 
@@ -93,5 +96,6 @@ SUITES = {
         frozen_steps=25_000,
         n_tasks=2,
         n_envs_per_task=16,
+        last_bins=5,  # of 24, in which there are ten episodes
     ),
 }
