@@ -55,7 +55,9 @@ def test_a_folder_in_which_another_process_trains_is_refused(tmp_path, other, fi
     folder = tmp_path / "run"
     before = files(folder)
     host = re.escape(platform.node())
-    message = rf"^Process {other.pid} on {host}, since 20\d\d-.*trains in .*run already; expected.*pass another --output"
+    message = (
+        rf"^Process {other.pid} on {host}, since 20\d\d-.*trains in .*run already; expected.*pass another --output"
+    )
     with pytest.raises(UsageError, match=message):
         tiny(folder).train(resume=True)
     assert files(folder) == before, "nothing was written, nothing deleted"
