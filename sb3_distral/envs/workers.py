@@ -53,7 +53,7 @@ def workers_of(venv: VecEnv) -> list[Worker]:
         return [Worker(link, [row]) for row, link in enumerate(inner.remotes)]
     vector_env = inner.sub_environments if isinstance(inner, GymnasiumVecEnv) else None
     if isinstance(vector_env, AsyncVectorEnv):
-        vector_env.parent_pipes = linked(vector_env.parent_pipes, vector_env.processes)  # type: ignore[assignment]
+        vector_env.parent_pipes = linked(vector_env.parent_pipes, vector_env.processes)
         return [Worker(link, [row]) for row, link in enumerate(vector_env.parent_pipes) if isinstance(link, Link)]
     return []
 
