@@ -38,6 +38,8 @@ class Link:
         #: Answers yet to come
         self.pending = 0
         self.closing = False
+        #: Whether an answer has begun to arrive
+        self.receiving = False
         self._deadline: float | None = None
 
     def renew(self, connection: Connection, process: BaseProcess) -> None:
@@ -94,12 +96,15 @@ class Link:
         """
         try:
             self._wait()
+            self.receiving = True
             answer = self.connection.recv_bytes()
         except (EOFError, ConnectionError) as end:
             self.pending = 0
             if self.closing:
                 return b""
             raise self.ended() from end
+        finally:
+            self.receiving = False
         self.pending -= 1
         return answer
 

@@ -1,7 +1,7 @@
 """Processes that run environments, in whatever VecEnvs: they are watched, and all of them end together."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from typing import Any, NamedTuple
@@ -69,6 +69,20 @@ def name_workers(venv: VecEnv, names: Sequence[str]) -> None:
         link.task_names = list(dict.fromkeys(names[row] for row in rows))
 
 
+def restarts_of(venv: VecEnv) -> dict[str, int]:
+    """
+    Count how often processes were started anew.
+
+    :param venv: Tasks, wrapped or not
+    :return: The number by task, of tasks whose processes may be
+    """
+    counts: dict[str, int] = {}
+    for link, _ in workers_of(venv):
+        for name in link.task_names if link.max_restarts else ():
+            counts[name] = counts.get(name, 0) + link.n_restarts
+    return counts
+
+
 def first_dead(links: Sequence[Link]) -> Link:
     """
     Find the process that has ended, where it is known that one has.
@@ -103,32 +117,46 @@ def close_within(venv: VecEnv, timeout: float | None) -> None:
         else it is killed. ``None``: any time
     """
     links = [worker.link for worker in workers_of(venv)]
-    timer = threading.Timer(timeout or 0.0, signal_all, (links,))
-    timer.daemon = True
+    if not links:
+        venv.close()
+        return
     try:
         for link in links:
             link.begin_to_close(timeout)
-        bring_to_rest(venv)
+        with killed_after(timeout, lambda: [link for link in links if link.receiving]):  # stopped amid an answer
+            bring_to_rest(venv)
         for link in links:
             link.begin_to_close(timeout)
-        if links and timeout is not None:
-            timer.start()
-        venv.close()
+        with killed_after(timeout, lambda: links):
+            venv.close()
     finally:
-        timer.cancel()
         for link in links:
             link.kill()
 
 
-def signal_all(links: Sequence[Link]) -> None:
+@contextmanager
+def killed_after(timeout: float | None, hanging: Callable[[], Sequence[Link]]) -> Iterator[None]:
     """
-    Kill processes, for a thread that waits for their ends. How they ended is found out by that thread alone.
+    Kill processes that something waits for too long, so that it goes on.
 
-    :param links: The connections to them
+    :param timeout: Seconds; ``None``: any time
+    :param hanging: Gives the connections to them
     """
-    for link in links:
-        with suppress(ValueError):  # forgotten after its end
-            link.process.kill()
+
+    def kill() -> None:
+        # How they ended is found out by the thread that waits for it, and by no other at the same time.
+        for link in hanging():
+            with suppress(ValueError):  # forgotten after its end
+                link.process.kill()
+
+    timer = threading.Timer(timeout or 0.0, kill)
+    timer.daemon = True
+    if timeout is not None:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def end_processes(venv: SubprocVecEnv) -> None:

@@ -254,3 +254,14 @@ def test_the_timeout_of_a_signal_handler_is_not_taken_for_a_dead_process(before,
         assert env.step(nothing(env))[1].tolist() == [1.0, 1.0]
     env.close()
     assert multiprocessing.active_children() == before
+
+
+def test_closing_does_not_wait_for_a_process_that_was_stopped_amid_an_answer(before):
+    large = partial(Mortal, size=1_000_000)  # more than fits into a pipe
+    env = make_task_vec_env({"a": subproc(large), "b": subproc(large)}, close_timeout=0.5)
+    env.reset()
+    env.step_async(nothing(env))
+    time.sleep(0.3)
+    os.kill(env.venv.venvs[1].processes[0].pid, signal.SIGSTOP)
+    env.close()
+    assert multiprocessing.active_children() == before
