@@ -98,7 +98,11 @@ class Link:
             self._wait()
             self.receiving = True
             answer = self.connection.recv_bytes()
-        except (EOFError, ConnectionError) as end:
+        except TimeoutError:  # of the handler of a signal: nothing here raises it
+            raise
+        except (EOFError, OSError) as end:
+            if not isinstance(end, EOFError | ConnectionError) and not wait([self.process.sentinel], END_TIMEOUT):
+                raise  # likewise; of a process that ended amid an answer it would be an OSError too
             self.pending = 0
             if self.closing:
                 return b""

@@ -256,12 +256,28 @@ def test_the_timeout_of_a_signal_handler_is_not_taken_for_a_dead_process(before,
     assert multiprocessing.active_children() == before
 
 
-def test_closing_does_not_wait_for_a_process_that_was_stopped_amid_an_answer(before):
+@pytest.fixture
+def amid_an_answer(before):
+    """Tasks whose processes are amid sending large observations; and the process of the last one."""
     large = partial(Mortal, size=1_000_000)  # more than fits into a pipe
     env = make_task_vec_env({"a": subproc(large), "b": subproc(large)}, close_timeout=0.5)
     env.reset()
     env.step_async(nothing(env))
     time.sleep(0.3)
-    os.kill(env.venv.venvs[1].processes[0].pid, signal.SIGSTOP)
+    yield env, env.venv.venvs[1].processes[0].pid
     env.close()
+
+
+def test_closing_does_not_wait_for_a_process_that_was_stopped_amid_an_answer(amid_an_answer, before):
+    env, pid = amid_an_answer
+    os.kill(pid, signal.SIGSTOP)
+    env.close()
+    assert multiprocessing.active_children() == before
+
+
+def test_a_process_that_was_killed_amid_an_answer_is_dead_too(amid_an_answer, before):
+    env, pid = amid_an_answer
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkerError, match="of task 'b' has ended by itself with exit code -9"):
+        env.step_wait()
     assert multiprocessing.active_children() == before
