@@ -25,7 +25,7 @@ def exclusive(folder: Path) -> Iterator[None]:
     :param folder: Folder of a run; it is made
     :raises UsageError: If another training is in it, of this process or another, which is named
     """
-    is_new, path = not folder.exists(), folder / LOCK
+    new, path = [own for own in (folder, *folder.parents) if not own.exists()], folder / LOCK
     folder.mkdir(parents=True, exist_ok=True)
     with lock_file(path) as file:
         file.truncate(0)
@@ -35,9 +35,9 @@ def exclusive(folder: Path) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
-            if is_new:
-                with suppress(OSError):  # not empty: the run has begun
-                    folder.rmdir()
+            with suppress(OSError):  # not empty: the run has begun
+                for own in new:
+                    own.rmdir()
 
 
 def lock_file(path: Path) -> BinaryIO:

@@ -105,7 +105,7 @@ def test_threads_of_one_process_are_two_trainings(tmp_path):
 
 
 def test_a_training_that_fails_frees_the_folder(tmp_path):
-    with pytest.raises(UsageError, match="no suite"), exclusive(tmp_path / "run"):
+    with pytest.raises(UsageError, match="no suite"), exclusive(tmp_path / "runs" / "run"):
         raise UsageError("no suite")
     assert list(tmp_path.iterdir()) == [], "a folder in which nothing began is not left either"
 
