@@ -41,6 +41,7 @@ from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.algorithms.saving import check_names
 from sb3_distral.envs.changing import with_actions
 from sb3_distral.envs.task_vec_env import Tasks, as_task_vec_env, has_tasks, holds_vec_envs, make_task_vec_env
+from sb3_distral.envs.workers import restarts_of
 from sb3_distral.errors import UsageError
 from sb3_distral.method.choices import TaskMask
 from sb3_distral.method.costs import Costs, CostSchedule, TaskBeta, TaskCoefficient, in_task_order
@@ -421,6 +422,8 @@ class DistralAlgorithm(ChangingAlgorithm):
             if episodes:
                 for key, field in (("ep_rew_mean", "r"), ("ep_len_mean", "l")):
                     record_of_task(self.logger, "rollout", name, key, safe_mean([own[field] for own in episodes]))
+        for name, number in restarts_of(self.env).items() if self.env is not None else ():
+            record_of_task(self.logger, "rollout", name, "restarts", number)
         self._log_divergences()
         self._log_costs()
         super().dump_logs(iteration)

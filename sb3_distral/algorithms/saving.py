@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from inspect import signature
@@ -29,6 +30,8 @@ from sb3_distral.policies.checks import is_finite
 OF_POLICY = ("architecture", "distilled_weight", "n_distilled", "distilled_view")
 #: Arguments of new models alone.
 BEGINNING = ("distilled_policy", "_init_setup_model")
+#: One save at a time: it goes through the model's attributes. The handler of a signal may save amid a save.
+SAVING = threading.RLock()
 
 SelfResumable = TypeVar("SelfResumable", bound="ResumableAlgorithm")
 
@@ -62,17 +65,18 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         include: Iterable[str] | None = None,
     ) -> None:
         self._check_worth_saving(path)
-        loaded, self._resume_state = self._resume_state, self._get_resume_state()
-        self._current_normalization()
-        try:
-            if isinstance(path, io.BufferedIOBase):
-                super().save(path, exclude, include)
-            else:
-                path = Path(path)
-                with atomic_write(path if path.suffix else path.with_name(f"{path.name}.zip")) as beside:
-                    super().save(beside, exclude, include)
-        finally:
-            self._resume_state = loaded
+        with SAVING:
+            loaded, self._resume_state = self._resume_state, self._get_resume_state()
+            self._current_normalization()
+            try:
+                if isinstance(path, io.BufferedIOBase):
+                    super().save(path, exclude, include)
+                else:
+                    path = Path(path)
+                    with atomic_write(path if path.suffix else path.with_name(f"{path.name}.zip")) as beside:
+                        super().save(beside, exclude, include)
+            finally:
+                self._resume_state = loaded
 
     @override
     def get_vec_normalize_env(self) -> VecNormalize | None:

@@ -43,19 +43,19 @@ class Evaluate(TaskOptions):
     pictures: Folder = None
 
     def run(self) -> None:
-        """Print a table and, if asked for, write the results as JSON and pictures."""
+        """Write the results as JSON and pictures, if asked for, and print a table."""
         check_at_least(1, n_threads=self.n_threads)
         if self.pictures is not None:
             check_matplotlib("--pictures")  # before an evaluation that may take long
         th.set_num_threads(self.n_threads)
         evaluation = evaluate(self.path, self, self.n_episodes, self.deterministic, self.seed)
-        print_table(evaluation)
-        for note in evaluation.notes:
-            print(note)
+        # Before anything is printed: whatever becomes of the output, the evaluation is not lost.
         if self.output is not None:
             write_json(self.output, evaluation.as_json())
-        if self.pictures is not None:
-            write_pictures(evaluation, self.pictures)
+        pictures = [] if self.pictures is None else write_pictures(evaluation, self.pictures)
+        print_table(evaluation)
+        for line in (*evaluation.notes, *pictures):
+            print(line)
 
 
 def check_matplotlib(what: str) -> None:
@@ -69,21 +69,22 @@ def check_matplotlib(what: str) -> None:
         raise UsageError(f"{what} needs matplotlib, which is not installed: pip install 'sb3-distral[pictures]'.")
 
 
-def write_pictures(evaluation: Evaluation, folder: Path) -> None:
+def write_pictures(evaluation: Evaluation, folder: Path) -> list[str]:
     """
-    Write bars and, where the tasks can be drawn, a film, and say where they are.
+    Write bars and, where the tasks can be drawn, a film.
 
     :param evaluation: What was measured
     :param folder: Where to write
+    :return: Where they are, or why there is no film
     """
     from sb3_distral.runs.film import write_film
     from sb3_distral.runs.pictures import write_returns
 
-    print(f"Bars: {write_returns(evaluation, folder)}")
+    bars = f"Bars: {write_returns(evaluation, folder)}"
     try:
-        print(f"Film: {write_film(evaluation, folder)}")
+        return [bars, f"Film: {write_film(evaluation, folder)}"]
     except UsageError as error:
-        print(error)
+        return [bars, str(error)]
 
 
 def print_table(evaluation: Evaluation) -> None:

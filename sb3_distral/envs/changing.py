@@ -169,7 +169,9 @@ def _change_inner(
         tasks += (new.tasks + len(names)).tolist()
         names, own = names + new.task_names, own + new.own_action_spaces
         masks |= new.given_masks
-    return TaskVecEnv(venv, tasks, names, own, masks, action_space or env.given_action_space)
+    changed = TaskVecEnv(venv, tasks, names, own, masks, action_space or env.given_action_space)
+    changed.set_timeouts(env.step_timeout, env.close_timeout)
+    return changed
 
 
 def first_observations(

@@ -13,7 +13,7 @@ from sb3_distral.algorithms.base import DistralAlgorithm
 from sb3_distral.algorithms.checkpoint import RolloutCheckpointCallback
 from sb3_distral.envs.task_vec_env import TaskVecEnv
 from sb3_distral.errors import UsageError
-from sb3_distral.files import atomic_write
+from sb3_distral.files import UNFINISHED, atomic_write, remove_abandoned
 from sb3_distral.runs.models import UnusableModelError, check_finite, load_model
 
 OPTIONS, MODEL, CHECKPOINTS, EVALUATIONS = "train.json", "model.zip", "checkpoints", "evaluations"
@@ -133,12 +133,11 @@ def make_logger(run: Path, start: int) -> Logger:
 
 def remove_unfinished(run: Path) -> None:
     """
-    Delete what an interruption in the middle of saving has left.
+    Delete what an interruption in the middle of saving has left; what is being written stays.
 
     :param run: Folder of the run
     """
-    for path in run.rglob("*.part"):
-        path.unlink()
+    remove_abandoned(run.rglob(f"*{UNFINISHED}"))
 
 
 def write_json(path: Path, values: Any) -> None:

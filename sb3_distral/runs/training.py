@@ -30,6 +30,7 @@ from sb3_distral.runs.folder import (
     remove_unfinished,
     write_json,
 )
+from sb3_distral.runs.lock import LOCK, exclusive
 from sb3_distral.runs.models import LEARNERS, algorithm_class, check_finite, load_model
 
 log = logging.getLogger(__name__)
@@ -139,10 +140,23 @@ class Training(TaskChoice):
         :param resume: Go on with the run in the folder, from its newest checkpoint, if there is one. The grid suites go
             on amid their episodes, other tasks begin new ones
         :return: File of the model
-        :raises UsageError: If an option is out of range, the folder holds something else, or the training diverges
+        :raises UsageError: If an option is out of range, the folder holds something else or another training is in it,
+            or the training diverges
         """
         self.check_options()
-        self.check_folder(resume)
+        self.check_folder(resume)  # before anything is written into a folder of somebody else
+        with exclusive(self.folder):
+            self.check_folder(resume)
+            return self.train_alone(resume)
+
+    def train_alone(self, resume: bool) -> Path:
+        """
+        Train where no other training is in the folder.
+
+        :param resume: As :meth:`train`
+        :return: File of the model
+        :raises UsageError: As :meth:`train`
+        """
         th.set_num_threads(self.n_threads)
         path = self.folder / MODEL
         if path.exists():
@@ -194,7 +208,7 @@ class Training(TaskChoice):
         :raises UsageError: If the folder holds anything but, with ``resume``, a run with these options
         """
         folder = self.folder
-        if not folder.exists() or not any(folder.iterdir()):
+        if not folder.exists() or all(path.name == LOCK for path in folder.iterdir()):
             return
         begun = Training.read(folder)
         if not resume or begun is None:

@@ -30,6 +30,17 @@ def test_table_and_json(finished, tmp_path, capsys):
     assert "mean of tasks" in output and "π0 acts alone" not in output
 
 
+@pytest.mark.parametrize("place", ["print_table", "print"])
+def test_an_evaluation_that_cannot_be_printed_is_written_all_the_same(finished, tmp_path, monkeypatch, place):
+    def fail(*_):
+        raise BrokenPipeError("nobody reads it")
+
+    monkeypatch.setattr(f"sb3_distral.cli.evaluate.{place}", fail, raising=False)
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(finished), *FEW, "--output", str(tmp_path / "results.json")])
+    assert json.loads((tmp_path / "results.json").read_text())["n_episodes"] == 2
+
+
 def test_options_reach_the_evaluation(finished, tmp_path, capsys):
     options = ["--suite-arguments", "maze_seed=1", "n_tasks=3", "--seed", "4", "--deterministic"]
     output = evaluate(capsys, finished, *FEW, *options, "--output", tmp_path / "results.json")
