@@ -26,7 +26,9 @@ def open_whole_zip(file: IO[bytes], largest_ratio: int = 1) -> Iterator[zipfile.
         members = archive.infolist()
         unpacked = sum(member.file_size for member in members)
         if largest_ratio == 1 and any(member.compress_type != zipfile.ZIP_STORED for member in members):
-            raise zipfile.BadZipFile(f"it is compressed, which such files are not, and would unpack to {unpacked} bytes")
+            raise zipfile.BadZipFile(
+                f"it is compressed, which such files are not, and would unpack to {unpacked} bytes"
+            )
         if unpacked > largest_ratio * size:
             raise zipfile.BadZipFile(f"its {size} bytes would unpack to {unpacked}")
         if (damaged := archive.testzip()) is not None:

@@ -16,6 +16,7 @@ class ActingModel:
 
     policy: DistralPolicy
     task_names: list[str]
+    num_timesteps: int
     #: The tasks of a training, ``None`` without
     env: Any = None
     #: How observations are normalised, all alike or pooled over tasks, for a model without its tasks

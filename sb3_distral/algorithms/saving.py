@@ -7,7 +7,7 @@ from importlib.metadata import version
 from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar
-from zipfile import ZipFile
+from zipfile import BadZipFile, ZipFile
 
 import torch as th
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -238,12 +238,13 @@ def _what_else(archive: ZipFile, data: Any) -> str | None:
     :param archive: The zip
     :param data: What its part ``data`` holds
     :return: Words for a message; ``None`` if it is one
+    :raises BadZipFile: If it is incomplete
     """
     if is_archive_of_policies(archive):
         return "policies that sb3_distral.save_policy has written, which sb3_distral.load_policy reads"
     missing = sorted({"data", "policy.pth"} - set(archive.namelist()))
-    if missing:
-        return f"a zip without the parts {missing}"
+    if missing:  # so is the rest of a file of which a part is gone
+        raise BadZipFile(f"it is a zip without the parts {missing}")
     if not isinstance(data, dict):
         return f"a zip whose part data is a {type(data).__name__} and no object"
     if "policy_class" in data and "task_names" not in data:

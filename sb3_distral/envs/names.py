@@ -33,9 +33,9 @@ def check_task_names(names: Sequence[Any]) -> None:
         if not isinstance(name, str) or name != allowed_name(name):
             shown = repr(name) if len(repr(name)) <= 2 * LONGEST_NAME else f"{name!r:.{LONGEST_NAME}}…"
             raise UsageError(
-                f"A task has the name {shown}; expected 1 to {LONGEST_NAME} printable characters, none of them a slash, "
-                "a backslash or a comma, the first no dot: names are keys of logs and names of folders. Give the task "
-                "another name, as the key of a dict."
+                f"A task has the name {shown}; expected 1 to {LONGEST_NAME} printable characters, none of them a "
+                "slash, a backslash or a comma, the first no dot: names are keys of logs and names of folders. Give "
+                "the task another name, as the key of a dict."
             )
     if len(set(names)) < len(names):
         raise UsageError(f"The task names {list(names)} repeat. Give each task a name of its own.")

@@ -6,7 +6,7 @@ import pytest
 import torch as th
 from helpers import save_diverged
 
-from sb3_distral import DistralA2C
+from sb3_distral import DistralA2C, save_policy
 from sb3_distral.cli import main
 
 FEW = ["--n-episodes", "2"]
@@ -22,7 +22,7 @@ def test_table_and_json(finished, tmp_path, capsys):
     output = evaluate(capsys, finished, *FEW, "--output", tmp_path / "results.json")
     results = json.loads((tmp_path / "results.json").read_text())
     assert (results["timesteps"], results["n_episodes"], results["seed"]) == (2000, 2, 0)
-    assert output.startswith(f"{finished / 'model.zip'} after 2000 steps: mean ± std of 2 returns")
+    assert output.startswith(f"{finished / 'policies.zip'} after 2000 steps: mean ± std of 2 returns")
     for task in ("maze-0", "maze-1"):
         cells = [results["results"][policy][task] for policy in ("task policy", "distilled policy π0")]
         line = next(line for line in output.splitlines() if task in line)
@@ -41,7 +41,7 @@ def test_options_reach_the_evaluation(finished, tmp_path, capsys):
 
 
 def test_gymnasium_ids(tmp_path, capsys):
-    DistralA2C(["CartPole-v1"]).save(tmp_path / "model")
+    save_policy(DistralA2C(["CartPole-v1"]), tmp_path / "model.zip")
     assert "CartPole-v1" in evaluate(capsys, tmp_path / "model.zip", *FEW, "--envs", "CartPole-v1")
 
 
@@ -67,7 +67,7 @@ class Invisible(gym.Env):
 def test_tasks_that_cannot_be_drawn_give_bars_alone(tmp_path, capsys):
     pytest.importorskip("matplotlib", reason="the extra pictures is not installed")
     gym.register("Invisible-v0", Invisible, max_episode_steps=3)
-    DistralA2C(["Invisible-v0"]).save(tmp_path / "model")
+    save_policy(DistralA2C(["Invisible-v0"]), tmp_path / "model.zip")
     arguments = ["--envs", "Invisible-v0", "--pictures", tmp_path / "pictures"]
     output = evaluate(capsys, tmp_path / "model.zip", *FEW, *arguments)
     assert "There is no film: not all of the tasks have the render mode 'rgb_array'" in output
@@ -81,14 +81,14 @@ def test_pictures_without_matplotlib_are_refused_before_the_evaluation(tmp_path,
 
 def test_missing_and_wrong_files_are_refused(finished, tmp_path, refused):
     assert "There is no" in refused("evaluate", tmp_path / "missing")
-    assert "neither model.zip nor a checkpoint" in refused("evaluate", tmp_path)
+    assert "neither policies.zip nor model.zip nor a checkpoint" in refused("evaluate", tmp_path)
     (tmp_path / "text.zip").write_text("no zip")
-    assert "is damaged or no model" in refused("evaluate", tmp_path / "text.zip")
+    assert "cannot be read as a policy" in refused("evaluate", tmp_path / "text.zip")
     model = DistralA2C.load(finished / "model.zip")
     with th.no_grad():
         model.distilled_policy.value_net.bias[0] = th.nan
     save_diverged(model, tmp_path / "diverged.zip")
-    assert "its training diverged" in refused("evaluate", tmp_path / "diverged.zip")
+    assert "its training diverged" in refused("evaluate", tmp_path / "diverged.zip", "--trust")
 
 
 def test_wrong_options_are_refused(finished, refused):
