@@ -25,7 +25,7 @@ from sb3_distral.envs.state import put_back
 from sb3_distral.envs.statistics import are_finite, normalized_parts, pooled
 from sb3_distral.envs.task_id import has_task_key, keys_in
 from sb3_distral.envs.task_vec_env import has_tasks, holds_vec_envs, make_task_vec_env
-from sb3_distral.errors import UsageError
+from sb3_distral.errors import UsageError, one_line
 from sb3_distral.files import atomic_write
 from sb3_distral.policies.archive import is_archive_of_policies
 from sb3_distral.policies.checks import is_finite
@@ -209,8 +209,8 @@ def read_saved(path: str | Path | io.BufferedIOBase, *names: str) -> dict[str, A
             what = _what_else(archive, data)
     except (*DAMAGE, RecursionError) as error:
         raise NoModelError(
-            f"{_shown(path)} is damaged or no model ({error}). Put it back from a copy, or pass a file that the method "
-            "save of a Distral model has written."
+            f"{_shown(path)} is damaged or no model ({one_line(error)}). Put it back from a copy, or pass a file "
+            "that the method save of a Distral model has written."
         ) from error
     finally:
         if isinstance(path, io.BufferedIOBase):

@@ -17,9 +17,10 @@ from sb3_distral.envs.normalization import (
     normalization_to_json,
 )
 from sb3_distral.envs.space_json import Json
-from sb3_distral.errors import UsageError
+from sb3_distral.errors import UsageError, one_line
 from sb3_distral.method.costs import Costs
 from sb3_distral.policies.archive import read_archive, write_archive
+from sb3_distral.policies.columns import PolicyColumns
 from sb3_distral.policies.feedforward import DistralPolicy
 from sb3_distral.policies.saving import build, describe, weights_of
 from sb3_distral.policies.vocabulary import check_kind
@@ -70,6 +71,11 @@ def save_policy(policy: BasePolicy | ActingModel, path: str | Path) -> None:
     :raises UsageError: If a class is not one that the file has a name for (one of your own, for example), or a
         parameter is not finite
     """
+    if isinstance(policy, PolicyColumns):
+        raise UsageError(
+            f"save_policy got a {type(policy).__name__}, which does not know the names of its tasks. Give the "
+            "model, its distilled_policy, or task_policy(task)."
+        )
     if isinstance(policy, ActingModel):
         write_archive(path, _describe_model(policy), weights_of(policy.policy))
     else:
@@ -93,13 +99,14 @@ def load_policy(path: str | Path, device: th.device | str = "auto") -> Any:
             described, weights = read_archive(file)
             check_kind("kind", described.get("kind"), str)
             is_model = described["kind"] == "model"
+            if not is_model and "policy" in described:
+                raise UsageError("it holds the policies of tasks without their names")
             loaded = _read_model(described, weights) if is_model else build(described, weights)
         except Exception as error:  # Whatever a strange file leads to
-            reason = " ".join(f"{error}".split())[:500] or type(error).__name__
             raise UsageError(
-                f"{path} cannot be read as a policy ({reason}). Pass a file that sb3_distral.save_policy has written; "
-                "one of the method save of a model or a policy is read by the method load of its class, which trusts "
-                "the file."
+                f"{path} cannot be read as a policy ({one_line(error)}). Pass a file that sb3_distral.save_policy has "
+                "written; one of the method save of a model or a policy is read by the method load of its class, which "
+                "trusts the file."
             ) from error
     policy: Any = loaded.policy if is_model else loaded
     policy.to(get_device(device))
@@ -133,8 +140,9 @@ def _read_model(described: Json, weights: dict[str, th.Tensor]) -> SharedModel:
     policy: DistralPolicy = build(policies, weights)
     policy.distilled_is_trained = described["distilled_is_trained"]
     costs = Costs(*(th.tensor(described["costs"][name], dtype=th.float32) for name in Costs._fields))
-    if any(part.shape != (len(names),) for part in costs):
-        raise UsageError(f"its costs are not those of {len(names)} tasks")
+    if any(part.shape != (len(names),) or not ((part >= 0) & part.isfinite()).all() for part in costs):
+        raise UsageError(f"its costs are not those of {len(names)} tasks, finite numbers from 0 on")
+    check_task_names([described["learner"]])  # which is shown, too
     common = normalization_from_json(described["observation_normalization"])
     own = [normalization_from_json(part) for part in described["task_normalizations"]]
     for normalization in (common, *own):

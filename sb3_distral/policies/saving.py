@@ -121,9 +121,12 @@ def _count_columns(described: Json) -> int:
         shares = described.get("responsibilities")
         check_kind("responsibilities", shares, list, None)
         return 1 if described["distilled_weight"] is None else 1 + len(shares or [1])
-    check_kind("n_tasks", described["n_tasks"], int)
-    check_kind("n_distilled", described["n_distilled"], int)
-    return int(described["n_distilled"]) + (0 if described["architecture"] == "shared" else int(described["n_tasks"]))
+    for part, kind in {"n_tasks": int, "n_distilled": int, "shows_masks": bool}.items():
+        check_kind(part, described[part], kind)
+    n_tasks, n_distilled = described["n_tasks"], described["n_distilled"]
+    if not 0 < n_tasks <= MOST_COLUMNS:
+        raise UsageError(f"it describes {n_tasks} tasks, expected 1 to {MOST_COLUMNS}")
+    return int(n_distilled if described["architecture"] == "shared" else n_distilled + n_tasks)
 
 
 def check_weights(

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from sb3_distral.errors import UsageError
+from sb3_distral.errors import UsageError, one_line
 
 
 def read_options(path: Path, kind: type[Any]) -> dict[str, Any]:
@@ -22,10 +22,9 @@ def read_options(path: Path, kind: type[Any]) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
         return checked(values, kind)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        reason = f"{error}" if isinstance(error, UsageError) else repr(error)
         raise UsageError(
-            f"{path} cannot be read ({reason}); expected the options of a training as JSON, as sb3-distral train "
-            "writes them. Put it back from a copy, or begin anew in another folder."
+            f"{path} cannot be read ({one_line(error)}); expected the options of a training as JSON, as sb3-distral "
+            "train writes them. Put it back from a copy, or begin anew in another folder."
         ) from error
 
 
