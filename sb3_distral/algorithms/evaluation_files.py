@@ -54,8 +54,8 @@ class EvaluationFile:
                     self._rows[name] = list(arrays[name][kept]) if name in arrays else [None] * int(kept.sum())
         except (*DAMAGE, IndexError, TypeError) as error:
             raise UsageError(
-                f"{self.path} cannot be read ({one_line(error)}); expected earlier evaluations, as this callback writes "
-                "them. Put it back from a copy, delete it, or choose another log_path."
+                f"{self.path} cannot be read ({one_line(error)}); expected earlier evaluations, as this callback "
+                "writes them. Put it back from a copy, delete it, or choose another log_path."
             ) from error
         if n_columns != self.n_columns:
             raise UsageError(

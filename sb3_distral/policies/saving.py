@@ -87,7 +87,20 @@ def weights_of(policy: BasePolicy) -> dict[str, th.Tensor]:
     """
     if not is_finite(policy):
         raise UsageError("The policy is not saved: it has parameters that are not finite. Train it anew.")
-    return {name: own for name, own in policy.state_dict().items() if not name.startswith("former_distilled_policy.")}
+    state = policy.state_dict()
+    names = [name for name, first in first_names(state).items() if name == first]
+    return {name: state[name] for name in names if not name.startswith("former_distilled_policy.")}
+
+
+def first_names(state: Mapping[str, th.Tensor]) -> dict[str, str]:
+    """
+    Find tensors that have several names: a features extractor that actor and critic share has three.
+
+    :param state: Tensors by name
+    :return: By name, the first name of the same tensor
+    """
+    first: dict[Any, str] = {}
+    return {name: first.setdefault(own.data_ptr() or name, name) for name, own in state.items()}
 
 
 def build(described: Json, weights: Mapping[str, th.Tensor]) -> Any:
@@ -110,7 +123,9 @@ def build(described: Json, weights: Mapping[str, th.Tensor]) -> Any:
     with th.random.fork_rng():
         make = _make_columns if "policy" in described else _make_single
         policy = make(described, column_class, own_spaces, arguments)
-    policy.load_state_dict(weights)
+    names = first_names(policy.state_dict())
+    unknown = {name: own for name, own in weights.items() if name not in names}
+    policy.load_state_dict({name: weights[first] for name, first in names.items() if first in weights} | unknown)
     if not is_finite(policy):
         raise UsageError("it holds parameters that are not finite")
     return policy
@@ -150,7 +165,7 @@ def check_weights(
     with th.random.fork_rng(), nowhere:
         seeing_all = {name: value for name, value in arguments.items() if name != "view"}
         column = shapes_alone(*own_spaces, BasePolicy._dummy_schedule, **seeing_all)
-    needed = n_columns * sum(tensor.numel() for tensor in column.state_dict().values())
+    needed = n_columns * sum(parameter.numel() for parameter in column.parameters())
     given = sum(tensor.numel() for tensor in weights.values())
     if given < needed:
         raise UsageError(f"it describes networks of {needed} weights, but holds {given} numbers")
