@@ -145,7 +145,7 @@ def untrusted(file: Path) -> str:
     :return: The message
     """
     beside = run_folder(file) / POLICIES
-    other = f"take {beside}" if beside.exists() else "ask for a file of save_policy"
+    other = f"take {beside}" if beside.exists() and not is_pickle(beside) else "ask for a file of save_policy"
     return (
         f"{file} is a model of Stable-Baselines3's method save, a pickle: loading it runs whatever code its author has "
         "put there. If it is yours, or comes from someone you trust, pass --trust (trust=True in Python); else "
