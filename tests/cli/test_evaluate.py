@@ -1,10 +1,13 @@
 import json
+import shutil
+import zipfile
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
 from helpers import save_diverged
+from stable_baselines3 import A2C
 
 from sb3_distral import DistralA2C, save_policy
 from sb3_distral.cli import main
@@ -96,3 +99,70 @@ def test_wrong_options_are_refused(finished, refused):
     assert "--seed is -1" in refused("evaluate", finished, "--seed", "-1")
     assert "--n-threads is 0" in refused("evaluate", finished, "--n-threads", "0")
     assert "the observation space" in refused("evaluate", finished, "--suite", "two-rooms")
+
+
+# Strange files
+
+
+def strange_files(finished, folder):
+    """Files and folders by what they are."""
+    model = (finished / "model.zip").read_bytes()
+    A2C("MlpPolicy", "CartPole-v1").save(folder / "a2c.zip")
+    with zipfile.ZipFile(finished / "model.zip") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    data = json.loads(parts["data"])
+    contents = {
+        "no data": {name: own for name, own in parts.items() if name != "data"},
+        "a list": parts | {"data": b"[]"},
+        "no names": parts | {"data": json.dumps({**data, "task_names": None}).encode()},
+        "few names": parts | {"data": json.dumps({**data, "task_names": ["maze-0"]}).encode()},
+        "a bomb": parts | {"policy.pth": b"\0" * 10**8},
+    }
+    for name, own in contents.items():
+        with zipfile.ZipFile(folder / f"{name}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for part, content in own.items():
+                archive.writestr(part, content)
+    (folder / "text.zip").write_text("text")
+    (folder / "empty.zip").touch()
+    (folder / "truncated.zip").write_bytes(model[: len(model) // 2])
+    save_policy(DistralA2C.load(finished / "model.zip").distilled_policy, folder / "pi0.zip")
+    return {
+        "a2c.zip": "a model of an algorithm of Stable-Baselines3's own",
+        "no data.zip": "",
+        "a list.zip": "data is a list and no object",
+        "no names.zip": "task_names are None",
+        "few names.zip": "names the tasks ['maze-0'], but holds the policies of 2 tasks",
+        "a bomb.zip": "would unpack to",
+        "text.zip": "not a zip file",
+        "empty.zip": "not a zip file",
+        "truncated.zip": "",
+        "pi0.zip": "holds a single policy (Column); expected the policies of a whole model",
+    }
+
+
+def test_strange_files_are_refused_in_one_line(finished, tmp_path, refused):
+    for name, message in strange_files(finished, tmp_path).items():
+        for options in ([], ["--trust"]):
+            said = refused("evaluate", tmp_path / name, "--suite", "grid-mazes", *options)
+            assert said.startswith("sb3-distral: ") and said.count("\n") == 1 and str(tmp_path / name) in said, said
+        assert message in said
+
+
+def test_a_pickle_needs_a_word(finished, capsys, refused):
+    said = refused("evaluate", finished / "model.zip", *FEW)
+    assert "runs whatever code its author has put there" in said and "pass --trust" in said
+    assert "task policy" in evaluate(capsys, finished / "model.zip", *FEW, "--trust")
+
+
+def test_a_run_with_strange_options_is_refused_in_one_line(finished, tmp_path, refused):
+    folder = shutil.copytree(finished, tmp_path / "run")
+    for options in (
+        '{"suite": 1}',
+        "[]",
+        "{",
+        '{"envs": [], "suite_arguments": {"n_tasks": 1e9}, "suite": "grid-mazes"}',
+    ):
+        (folder / "train.json").write_text(options)
+        for command in (["evaluate", folder], ["train", "--resume", "--output", folder]):
+            said = refused(*command)
+            assert said.startswith("sb3-distral: ") and said.count("\n") == 1, said
