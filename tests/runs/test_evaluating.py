@@ -4,8 +4,10 @@ import shutil
 import numpy as np
 import pytest
 from envs.messages import refuses
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecNormalize
 
-from sb3_distral import DistralA2C, load_policy, save_policy, tasks
+from sb3_distral import DistralA2C, SharedModel, load_policy, save_policy, tasks
 from sb3_distral.errors import UsageError
 from sb3_distral.runs import DISTILLED_POLICY, TASK_POLICY, TaskChoice, Training, evaluate
 
@@ -149,3 +151,29 @@ def test_tasks_of_other_spaces_are_refused(finished):
 def test_wrong_numbers_are_refused(arguments, message, finished):
     with pytest.raises(UsageError, match=message):
         evaluate(finished, **arguments)
+
+
+def test_observations_are_normalised_as_in_the_training(tmp_path):
+    """Else a model that was trained in ``VecNormalize`` is evaluated on observations that it does not know."""
+    env = VecNormalize(tasks.make("two-rooms", n_tasks=2))
+    env.obs_rms["obs"].mean[:], env.obs_rms["obs"].var[:] = 0.5, 0.01
+    model = DistralA2C(env, seed=0)
+    seen, act = [], SharedModel.predict
+
+    def predict(self, observation, *args, **kwargs):
+        seen.append(np.unique(observation["obs"]))
+        return act(self, observation, *args, **kwargs)
+
+    save_policy(model, tmp_path / "model.zip")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SharedModel, "predict", predict)
+        evaluate(tmp_path / "model.zip", TWO_ROOMS, n_episodes=1)
+    # One-hot and previous reward: 0 and 1 are five standard deviations from the mean.
+    assert {-5.0, 5.0} <= set(np.concatenate(seen).round(2).tolist())
+
+
+def test_statistics_of_each_task_are_refused(tmp_path):
+    envs = {f"two-rooms-{task}": VecNormalize(make_vec_env(f"sb3_distral/TwoRooms-{task}-v0")) for task in range(2)}
+    save_policy(DistralA2C(envs), tmp_path / "model.zip")
+    with refuses("in a VecNormalize of its own", "Evaluate it in Python"):
+        evaluate(tmp_path / "model.zip", TWO_ROOMS, n_episodes=1)
