@@ -101,6 +101,8 @@ def test_a_loaded_model_acts_as_the_saved_one(name, path):
         again, again_state = second.predict(given)
         np.testing.assert_array_equal(again, actions)
         assert (state is None) == (again_state is None)
+    # π0 as it was before tasks came is for their training alone.
+    assert not [name for name in loaded.policy.state_dict() if name.startswith("former")]
     # What is saved again is the same.
     save_policy(loaded, path.with_name("again.zip"))
     with zipfile.ZipFile(path) as first, zipfile.ZipFile(path.with_name("again.zip")) as second:
