@@ -24,11 +24,13 @@ class Evaluate(TaskOptions):
 
     The tasks are those of the training unless others are given.
 
-    :param path: Folder of a run, or zip file of a model
+    :param path: Folder of a run, or file of a model
     :param n_episodes: Episodes of each task
     :param deterministic: Take the likeliest actions
     :param seed: Seed of tasks and actions
     :param n_threads: Threads of PyTorch; more than one pays for large networks only
+    :param trust: Load what can run code: models of the method save, which are pickles, and modules that environment ids
+        of the run name. For files that are yours, or of someone you trust
     :param output: JSON file for the results
     :param pictures: Folder for returns.png, bars by task with 95 % intervals, and, where the tasks can be drawn,
         episode.gif, a film of an episode; needs the extra "pictures"
@@ -39,6 +41,7 @@ class Evaluate(TaskOptions):
     deterministic: bool = False
     seed: int = 0
     n_threads: int = 1
+    trust: bool = False
     output: File = None
     pictures: Folder = None
 
@@ -48,7 +51,7 @@ class Evaluate(TaskOptions):
         if self.pictures is not None:
             check_matplotlib("--pictures")  # before an evaluation that may take long
         th.set_num_threads(self.n_threads)
-        evaluation = evaluate(self.path, self, self.n_episodes, self.deterministic, self.seed)
+        evaluation = evaluate(self.path, self, self.n_episodes, self.deterministic, self.seed, self.trust)
         # Before anything is printed: whatever becomes of the output, the evaluation is not lost.
         if self.output is not None:
             write_json(self.output, evaluation.as_json())

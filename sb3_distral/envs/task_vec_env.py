@@ -20,7 +20,7 @@ from sb3_distral.envs.gymnasium_vec_env import as_vec_env
 from sb3_distral.envs.hooks import call_process_hooks
 from sb3_distral.envs.link import CLOSE_TIMEOUT
 from sb3_distral.envs.masks import Masks, make_action_masks
-from sb3_distral.envs.names import Task, Tasks, check_distinct, holds_vec_envs, name_tasks
+from sb3_distral.envs.names import Task, Tasks, check_distinct, check_task_names, holds_vec_envs, name_tasks
 from sb3_distral.envs.spaces import Kind, check_equal, join_all
 from sb3_distral.envs.task_id import has_task_key, with_task, with_task_space
 from sb3_distral.envs.vec_envs import make_vec_env
@@ -104,13 +104,7 @@ class TaskVecEnv(WatchedVecEnv):
                 f"{venv.num_envs} sub-environments and the tasks {self.task_names} were given with the task indices "
                 f"{self.tasks.tolist()}; expected one index for each sub-environment, and every task at least once."
             )
-        if len(set(self.task_names)) < len(self.task_names):
-            raise UsageError(f"The task names {self.task_names} repeat. Give each task a name of its own.")
-        if any("," in name for name in self.task_names):
-            raise UsageError(
-                f"The task names {self.task_names} hold a comma, which would break the columns of a CSV log. "
-                "Give names without commas."
-            )
+        check_task_names(self.task_names)
 
     @override
     def reset(self) -> VecEnvObs:
@@ -166,8 +160,8 @@ class TaskVecEnv(WatchedVecEnv):
         :param names: Name of each task, unique
         :raises UsageError: If one cannot be the name of a task
         """
-        before = self.task_names
-        self.task_names = list(names)
+        check_task_names(names)
+        before, self.task_names = self.task_names, list(names)
         self._check_names(self.venv)
         self._name_parts()
         self._name_envs()
