@@ -27,6 +27,8 @@ from sb3_distral.policies.checks import is_finite
 
 #: Arguments of the policy, which the file of a model settles.
 OF_POLICY = ("architecture", "distilled_weight", "n_distilled", "distilled_view")
+#: Arguments of the policy that the algorithm chooses where the user does not.
+OF_OPTIMIZER = ("optimizer_class", "optimizer_kwargs")
 #: Arguments of new models alone.
 BEGINNING = ("distilled_policy", "_init_setup_model")
 
@@ -103,9 +105,11 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         force_reset: bool | None = None,
         **kwargs: Any,
     ) -> SelfResumable:
-        of_policy = ["policy_kwargs"] if set(kwargs) & set(OF_POLICY) else []
+        of_policy = ["policy_kwargs"] if set(kwargs) & {"policy_kwargs", *OF_POLICY} else []
         saved = read_saved(path, "n_envs_per_task", "task_names", "action_space", "optimization", *of_policy)
         check_load_arguments(cls, kwargs, saved)
+        if "policy_kwargs" in kwargs:
+            kwargs["policy_kwargs"] = {**of_algorithm(saved["policy_kwargs"]), **(kwargs["policy_kwargs"] or {})}
         if env is not None:
             if not has_tasks(env):
                 n_envs = kwargs.get("n_envs_per_task") or saved["n_envs_per_task"]
@@ -153,6 +157,16 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         assert self.env is not None
         self.env.last_observations, self.env.last_dones = state["observations"], state["dones"]
         self._last_obs, self._last_episode_starts = state["observations"], state["dones"]
+
+
+def of_algorithm(policy_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Find what the algorithm has added to the ``policy_kwargs`` of the user, who may give them again at a load.
+
+    :param policy_kwargs: Those of a saved model
+    :return: The added ones
+    """
+    return {name: policy_kwargs[name] for name in (*OF_POLICY, *OF_OPTIMIZER) if name in policy_kwargs}
 
 
 def check_load_arguments(algorithm: type[Any], given: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
