@@ -200,7 +200,7 @@ class DistralPolicy(JointPolicy):
         if not names_task(observation, self.task_keys):
             # Of an (observation, info) of gymnasium Stable-Baselines3's method says what to do.
             if isinstance(observation, tuple):
-                return super().predict(observation)
+                return super().predict(observation)  # type: ignore[arg-type]
             if self.n_tasks > 1 or self.n_distilled > 1:
                 return self._predict_distilled(observation, *args, action_masks=action_masks, **kwargs)
             # The only task's policy is the better one.
