@@ -209,6 +209,10 @@ def read_saved(path: str | Path | io.BufferedIOBase, *names: str) -> dict[str, A
     try:
         with zipfile.ZipFile(file) as archive:
             data = json.loads(archive.read("data"))
+    except zipfile.BadZipFile as error:
+        raise UsageError(
+            f"{path} wasn't a zip-file. Pass a file that the method save of a Distral algorithm has written."
+        ) from error
     finally:
         if isinstance(path, io.BufferedIOBase):
             path.seek(0)

@@ -5,6 +5,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecMonitor
 
 from sb3_distral import TaskVecEnv, make_task_vec_env
+from sb3_distral.envs.names import name_tasks
 
 from .messages import refuses
 
@@ -81,3 +82,13 @@ def test_what_can_be_drawn_everywhere_is_drawn():
     task_env = make_task_vec_env({"a": MAZE, "b": lambda: gym.make(MAZE, render_mode="rgb_array")})
     task_env.reset()
     assert task_env.render().ndim == 3
+
+
+class EnvPoolMixin:
+    """Environments of envpool have a class of this name above them, and specifications without an id."""
+
+    spec = object()
+
+
+def test_tasks_of_envpool_are_numbered():
+    assert list(name_tasks([EnvPoolMixin(), EnvPoolMixin()])) == ["task-0", "task-1"]
