@@ -13,7 +13,7 @@ RESOLVE = echo 'torch==$(TORCH)' | UV_PYTHON_DOWNLOADS=never $(UV) pip compile p
 PIP = -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test check benchmark lock test-lowest test-newest clean
+.PHONY: help install quickstart test peers check benchmark lock test-lowest test-newest clean
 
 help:  ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -47,6 +47,10 @@ quickstart: $(INSTALLED)  ## Train on eight mazes, print a table, draw figures i
 
 test: $(INSTALLED)  ## Run all tests
 	$(PYTHON) -m pytest -n 2 --dist loadfile
+
+peers: $(INSTALLED)  ## Run Stable-Baselines3's own tests with Distral in the place of A2C and PPO (half an hour, a download)
+	$(PYTHON) $(PIP) ale-py
+	$(PYTHON) tests/peers/run_sb3_tests.py --page docs/peers.md
 
 check: $(INSTALLED)  ## Check format, style, types and the directions of imports
 	$(PYTHON) -m ruff format --check .

@@ -9,6 +9,7 @@ from sb3_distral.algorithms.checkpoint import RolloutCheckpointCallback
 from sb3_distral.algorithms.distillation import DistillationCallback
 from sb3_distral.algorithms.evaluation import DistilledPredictor, evaluate_tasks
 from sb3_distral.algorithms.former_names import know_former_names
+from sb3_distral.algorithms.plain import plain_model
 from sb3_distral.algorithms.ppo import DistralPPO
 from sb3_distral.algorithms.recurrent import RecurrentDistralA2C, RecurrentDistralPPO
 from sb3_distral.algorithms.reward import RegularizedReward
@@ -54,6 +55,7 @@ __all__ = [
     "load_policy",
     "make_task_vec_env",
     "normalize_as_trained",
+    "plain_model",
     "save_policy",
     "select_tasks",
     "tasks",

@@ -29,6 +29,7 @@ from sb3_distral.algorithms.arguments import (
     networks_of,
     parse_env_and_policy,
     refuse_owned,
+    takes_policy_first,
     view_of,
     with_optimizer,
 )
@@ -116,6 +117,7 @@ class DistralAlgorithm(ChangingAlgorithm):
     #: Whether π0 has ever learned to act
     distilled_is_trained: bool = False
 
+    @takes_policy_first
     def __init__(
         self,
         env: Tasks | str | type[BasePolicy] | None = None,
@@ -236,6 +238,10 @@ class DistralAlgorithm(ChangingAlgorithm):
         super()._setup_model()
         self._connect_env()
 
+    @override
+    def _maybe_recommend_cpu(self, mlp_class_name: str = "") -> None:
+        super()._maybe_recommend_cpu(POLICY_ALIASES["MlpPolicy"].__name__)
+
     def _check_optimization(self) -> None:
         if self.optimization not in get_args(Optimization):
             raise UsageError(f"optimization={self.optimization!r} is unknown. Choose one of {get_args(Optimization)}.")
@@ -308,8 +314,8 @@ class DistralAlgorithm(ChangingAlgorithm):
 
     @override
     def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
-        given = flatten(callback)
-        distillations = [single for single in given if isinstance(single, DistillationCallback)]
+        given = listed(callback)
+        distillations = [single for single in flatten(given) if isinstance(single, DistillationCallback)]
         if len(distillations) > 1:
             raise UsageError(
                 f"{len(distillations)} DistillationCallbacks were given, but only one can teach π0. Give one."
@@ -317,6 +323,8 @@ class DistralAlgorithm(ChangingAlgorithm):
         self._use_distillation(distillations[0] if distillations else self._own_distillation())
         self._check_optimization()
         self._update_costs()
+        if distillations and distillations[0] not in given:
+            return super()._init_callback(given, progress_bar)  # it keeps its place in the user's own CallbackList
         others = [single for single in given if single is not self._distillation]
         return super()._init_callback([self._distillation, *others], progress_bar)
 
@@ -418,17 +426,26 @@ class DistralAlgorithm(ChangingAlgorithm):
         self._update_costs()
 
 
-def flatten(callback: MaybeCallback) -> list[BaseCallback]:
+def listed(callback: MaybeCallback) -> list[BaseCallback]:
     """
     List the callbacks of a training.
 
     :param callback: What the user gave
-    :return: All of them, without lists in lists
+    :return: Each of them; a :class:`CallbackList` is one, whose own methods count
     """
     if callback is None:
         return []
-    if isinstance(callback, CallbackList):
-        callback = callback.callbacks
     if isinstance(callback, list):
-        return [single for part in callback for single in flatten(part)]
+        return [single for part in callback for single in listed(part)]
     return [callback if isinstance(callback, BaseCallback) else ConvertCallback(callback)]
+
+
+def flatten(callbacks: list[BaseCallback]) -> list[BaseCallback]:
+    """
+    Look into lists of callbacks.
+
+    :param callbacks: Callbacks
+    :return: All of them, without lists in lists
+    """
+    parts = [flatten(own.callbacks) if isinstance(own, CallbackList) else [own] for own in callbacks]
+    return [single for part in parts for single in part]

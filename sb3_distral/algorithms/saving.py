@@ -36,6 +36,8 @@ from sb3_distral.policies.feedforward import DistralPolicy
 OF_POLICY = ("architecture", "distilled_weight", "n_distilled", "distilled_view")
 #: How many times its size a file may unpack to: Stable-Baselines3 does not compress, but some people do.
 LARGEST_RATIO = 50
+#: Arguments of the policy that the algorithm chooses where the user does not.
+OF_OPTIMIZER = ("optimizer_class", "optimizer_kwargs")
 #: Arguments of new models alone.
 BEGINNING = ("distilled_policy", "_init_setup_model")
 #: One save at a time: it goes through the model's attributes. The handler of a signal may save amid a save.
@@ -116,11 +118,13 @@ class ResumableAlgorithm(ActingModel, OnPolicyAlgorithm):
         force_reset: bool | None = None,
         **kwargs: Any,
     ) -> SelfResumable:
-        of_policy = ["policy_kwargs"] if set(kwargs) & set(OF_POLICY) else []
+        of_policy = ["policy_kwargs"] if set(kwargs) & {"policy_kwargs", *OF_POLICY} else []
         spaces = ("observation_space", "action_space")
         saved = read_saved(path, "n_envs_per_task", "task_names", *spaces, "optimization", *of_policy)
         check_task_count(path, saved)
         check_load_arguments(cls, kwargs, saved)
+        if "policy_kwargs" in kwargs:
+            kwargs["policy_kwargs"] = {**of_algorithm(saved["policy_kwargs"]), **(kwargs["policy_kwargs"] or {})}
         if env is not None:
             if not has_tasks(env):
                 n_envs = kwargs.get("n_envs_per_task") or saved["n_envs_per_task"]
@@ -170,6 +174,16 @@ class ResumableAlgorithm(ActingModel, OnPolicyAlgorithm):
         self._last_obs, self._last_episode_starts = state["observations"], state["dones"]
 
 
+def of_algorithm(policy_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Find what the algorithm has added to the ``policy_kwargs`` of the user, who may give them again at a load.
+
+    :param policy_kwargs: Those of a saved model
+    :return: The added ones
+    """
+    return {name: policy_kwargs[name] for name in (*OF_POLICY, *OF_OPTIMIZER) if name in policy_kwargs}
+
+
 def check_load_arguments(algorithm: type[Any], given: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
     """
     Refuse arguments of a load that would be ignored, or leave a model that does not fit its file.
@@ -213,8 +227,8 @@ def read_saved(path: str | Path | io.BufferedIOBase, *names: str) -> dict[str, A
             what = _what_else(archive, data)
     except (*DAMAGE, RecursionError) as error:
         raise NoModelError(
-            f"{_shown(path)} is damaged or no model ({one_line(error)}). Put it back from a copy, or pass a file "
-            "that the method save of a Distral model has written."
+            f"{_shown(path)} is damaged or no model ({one_line(error)}): it wasn't a zip-file that is whole. Put "
+            "it back from a copy, or pass a file that the method save of a Distral model has written."
         ) from error
     finally:
         if isinstance(path, io.BufferedIOBase):

@@ -179,3 +179,13 @@ def test_whatever_a_name_is_its_folder_lies_in_the_folder_of_the_evaluations(nam
     inside = tmp_path / folder
     inside.mkdir()
     assert inside.resolve().parent == tmp_path.resolve()
+
+
+class EnvPoolMixin:
+    """Environments of envpool have a class of this name above them, and specifications without an id."""
+
+    spec = object()
+
+
+def test_tasks_of_envpool_are_numbered():
+    assert list(name_tasks([EnvPoolMixin(), EnvPoolMixin()])) == ["task-0", "task-1"]
