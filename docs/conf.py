@@ -19,8 +19,9 @@ exclude_patterns = ["_build", "results/mazes/returns.md"]  # a table without a t
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
 
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented_params"
+# In descriptions the annotations of attributes would take the place of those of parameters of the same name.
+autodoc_typehints = "signature"
+maximum_signature_line_length = 100
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
 # Types of other libraries, whose documentation is not asked for while the site is built, and those inside the rooms.
@@ -28,6 +29,8 @@ nitpick_ignore_regex = [("py:.*", r"(?!sb3_distral).*"), ("py:.*", r"sb3_distral
 
 html_theme = "furo"
 html_title = f"sb3-distral {version}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sphinx = False
 html_copy_source = False
 
