@@ -50,8 +50,8 @@ quickstart: $(INSTALLED)  ## Train on eight mazes, print a table, draw figures i
 test: $(INSTALLED)  ## Run all tests
 	$(PYTHON) -m pytest -n 2 --dist loadfile
 
-test-fast: $(INSTALLED)  ## Run the quick tests of the lower rooms (less than a minute)
-	$(PYTHON) -m pytest -n 2 --dist loadfile -m 'not slow' tests/method tests/networks tests/envs tests/policies
+test-fast: $(INSTALLED)  ## Run the quick tests of the mathematics and the networks
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m 'not slow' tests/method tests/networks
 
 check: $(INSTALLED)  ## Check format, style, types and the directions of imports
 	$(PYTHON) -m ruff format --check .

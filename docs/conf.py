@@ -19,9 +19,8 @@ exclude_patterns = ["_build", "results/mazes/returns.md"]  # a table without a t
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
 
-# In descriptions the annotations of attributes would take the place of those of parameters of the same name.
-autodoc_typehints = "signature"
-maximum_signature_line_length = 100
+# The docstrings say what is given. Annotations of attributes would take the place of those of parameters.
+autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
 # Types of other libraries, whose documentation is not asked for while the site is built, and those inside the rooms.
