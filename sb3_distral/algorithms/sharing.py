@@ -93,6 +93,15 @@ def load_policy(path: str | Path, device: th.device | str = "auto") -> Any:
     :return: A policy of Stable-Baselines3 on plain observations, of the class that was saved; of a whole model a
         :class:`SharedModel`
     :raises UsageError: If the file is damaged or was written by something else
+
+    >>> import tempfile
+    >>> from sb3_distral import DistralA2C, save_policy, tasks
+    >>> model = DistralA2C(tasks.make("grid-mazes", n_tasks=2))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_policy(model.distilled_policy, f"{folder}/pi0.zip")
+    ...     policy = load_policy(f"{folder}/pi0.zip")
+    >>> policy.observation_space == model.distilled_policy.observation_space
+    True
     """
     with Path(path).open("rb") as file:
         try:

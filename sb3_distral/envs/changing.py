@@ -54,6 +54,10 @@ def select_tasks(env: TaskVecEnv, names: Sequence[str]) -> TaskVecEnv:
     :param names: Names of those that stay
     :return: Those, in the order in which they were; ``env`` must not be used any more
     :raises UsageError: If it is wrapped, there is no such task, or tasks cannot be taken apart
+
+    >>> from sb3_distral import tasks
+    >>> select_tasks(tasks.make("grid-mazes", n_tasks=3), ["maze-2"]).task_names
+    ['maze-2']
     """
     changed = change(check_bare(env), names)
     for part in changed.left:

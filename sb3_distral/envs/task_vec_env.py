@@ -250,6 +250,10 @@ def make_task_vec_env(
     :return: The tasks as one environment
     :raises UsageError: If there is no task, the spaces differ in more, a mask does not fit, or an environment would be
         in two places at once
+
+    >>> env = make_task_vec_env({"first": "CartPole-v1", "second": "CartPole-v1"}, n_envs_per_task=2)
+    >>> env.task_names, env.tasks.tolist()
+    (['first', 'second'], [0, 0, 1, 1])
     """
     call_process_hooks()  # before processes are forked, so that these know that they were
     if n_envs_per_task < 1:
