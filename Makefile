@@ -13,7 +13,9 @@ RESOLVE = echo 'torch==$(TORCH)' | UV_PYTHON_DOWNLOADS=never $(UV) pip compile p
 PIP = -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test check benchmark lock test-lowest test-newest clean
+DOCS := $(VENV)/.installed-docs
+
+.PHONY: help install quickstart test test-fast peers check docs benchmark lock test-lowest test-newest clean
 
 help:  ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -48,11 +50,25 @@ quickstart: $(INSTALLED)  ## Train on eight mazes, print a table, draw figures i
 test: $(INSTALLED)  ## Run all tests
 	$(PYTHON) -m pytest -n 2 --dist loadfile
 
+test-fast: $(INSTALLED)  ## Run the quick tests of the mathematics and the networks
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m 'not slow' tests/method tests/networks
+
+peers: $(INSTALLED)  ## Run Stable-Baselines3's own tests with Distral in the place of A2C and PPO (half an hour, a download)
+	$(PYTHON) $(PIP) ale-py
+	$(PYTHON) tests/peers/run_sb3_tests.py --page docs/peers.md
+
 check: $(INSTALLED)  ## Check format, style, types and the directions of imports
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
 	$(VENV)/bin/lint-imports
+
+docs: $(DOCS)  ## Build the site into docs/_build; a warning is an error
+	$(PYTHON) -m sphinx -W --keep-going -n -q docs docs/_build
+
+$(DOCS): $(INSTALLED)
+	$(PYTHON) $(PIP) -c constraints.txt --no-build-isolation -e '.[dev,docs]'
+	touch $@
 
 benchmark: $(INSTALLED)  ## Print the speed tables (a few minutes)
 	$(PYTHON) benchmarks/speed.py
@@ -61,7 +77,7 @@ benchmark: $(INSTALLED)  ## Print the speed tables (a few minutes)
 	$(PYTHON) benchmarks/world_speed.py
 
 lock: $(UV)  ## Write constraints.txt anew: the newest versions for Python 3.10 and above
-	$(RESOLVE) --extra metaworld --universal --python-version 3.10 --output-file .venv-uv/constraints.txt
+	$(RESOLVE) --extra metaworld --extra docs --universal --python-version 3.10 --output-file .venv-uv/constraints.txt
 	grep -Ev '^(cuda|nvidia|triton)' .venv-uv/constraints.txt > constraints.txt
 
 test-lowest: RESOLUTION = lowest-direct  ## Run all tests with the lowest versions that pyproject.toml allows
@@ -78,5 +94,5 @@ $(UV):
 	.venv-uv/bin/python $(PIP) uv
 
 clean:  ## Remove the virtual environments, caches and results under runs/
-	rm -rf .venv .venv-* runs build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-* runs build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

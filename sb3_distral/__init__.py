@@ -9,9 +9,11 @@ from sb3_distral.algorithms.checkpoint import RolloutCheckpointCallback
 from sb3_distral.algorithms.distillation import DistillationCallback
 from sb3_distral.algorithms.evaluation import DistilledPredictor, evaluate_tasks
 from sb3_distral.algorithms.former_names import know_former_names
+from sb3_distral.algorithms.plain import plain_model
 from sb3_distral.algorithms.ppo import DistralPPO
 from sb3_distral.algorithms.recurrent import RecurrentDistralA2C, RecurrentDistralPPO
 from sb3_distral.algorithms.reward import RegularizedReward
+from sb3_distral.algorithms.sharing import SharedModel, load_policy, save_policy
 from sb3_distral.algorithms.table1 import ALGORITHMS
 from sb3_distral.algorithms.task_evaluation import TaskEvalCallback
 from sb3_distral.algorithms.warm_start import distilled_parameters
@@ -22,7 +24,6 @@ from sb3_distral.envs.remote_vec_env import RemoteVecEnv
 from sb3_distral.envs.task_vec_env import TaskVecEnv, make_task_vec_env
 from sb3_distral.envs.vec_prior import VecDistilledPriorReward
 from sb3_distral.method.controller import CostController
-from sb3_distral.policies.saving import load_policy, save_policy
 
 __version__ = version("sb3-distral")
 
@@ -43,6 +44,7 @@ __all__ = [
     "RegularizedReward",
     "RemoteVecEnv",
     "RolloutCheckpointCallback",
+    "SharedModel",
     "TaskEvalCallback",
     "TaskVecEnv",
     "VecDistilledPriorReward",
@@ -53,6 +55,7 @@ __all__ = [
     "load_policy",
     "make_task_vec_env",
     "normalize_as_trained",
+    "plain_model",
     "save_policy",
     "select_tasks",
     "tasks",

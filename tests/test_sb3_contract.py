@@ -116,6 +116,9 @@ METHODS = [
         "total_timesteps callback reset_num_timesteps tb_log_name progress_bar",
         "the returns of each task are forgotten together with those of all",
     ),
+    Method(
+        A2C, "_maybe_recommend_cpu", "mlp_class_name", "vectors on a GPU are advised against by the name of the policy"
+    ),
     Method(A2C, "_init_callback", "callback progress_bar", "the distillation is put before the user's callbacks"),
     Method(A2C, "_update_info_buffer", "infos dones", "the returns of each task are kept beside those of all"),
     Method(A2C, "_update_learning_rate", "optimizers", "an update follows the schedule of the learning rate"),

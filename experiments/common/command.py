@@ -13,6 +13,7 @@ import tyro
 from experiments.common.runner import Work, run_study
 from experiments.common.study import Study
 from sb3_distral import ALGORITHMS
+from sb3_distral.cli.terminal import replace_unprintable
 from sb3_distral.errors import UsageError
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def main(options: type[StudyOptions], draw: Draw, args: Sequence[str] | None = N
     :param draw: Draws the study
     :param args: Words after the program's name; those of the process by default
     """
+    replace_unprintable()
     run: Any = Annotated[options, tyro.conf.subcommand("run")]
     commands: Any = run | Annotated[DrawOptions, tyro.conf.subcommand("draw")]
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitSubcommandPrefixes)

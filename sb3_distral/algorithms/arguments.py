@@ -1,8 +1,9 @@
 """What the constructor of the algorithm accepts, and how it is told apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from inspect import signature
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from gymnasium import spaces
@@ -20,6 +21,7 @@ from sb3_distral.networks.view import Visible
 from sb3_distral.policies.evaluation import Architecture
 from sb3_distral.policies.feedforward import DistralPolicy
 
+Make = TypeVar("Make", bound=Callable[..., None])
 PolicyAliases = Mapping[str, type[BasePolicy]]
 
 
@@ -58,6 +60,23 @@ def by_name(host: type[Any], positional: Sequence[Any], named: Mapping[str, Any]
             f"name; {host.__name__} has {names} there. Give each once, best by name."
         )
     return {**dict(zip(names, positional, strict=False)), **named}
+
+
+def takes_policy_first(make: Make) -> Make:
+    """
+    Let a constructor whose first argument is ``env`` take Stable-Baselines3's ``A2C("MlpPolicy", env=env)`` too.
+
+    :param make: The constructor
+    :return: The same, with a policy that came first in its place
+    """
+
+    @wraps(make)
+    def made(self: Any, *positional: Any, **named: Any) -> None:
+        if len(positional) == 1 and "env" in named and "policy" not in named:
+            return make(self, named.pop("env"), *positional, **named)
+        return make(self, *positional, **named)
+
+    return cast(Make, made)
 
 
 def is_policy(argument: Any, aliases: PolicyAliases) -> bool:

@@ -29,6 +29,7 @@ from sb3_distral.algorithms.arguments import (
     networks_of,
     parse_env_and_policy,
     refuse_owned,
+    takes_policy_first,
     view_of,
     with_optimizer,
 )
@@ -40,13 +41,15 @@ from sb3_distral.algorithms.logs import record_of_task
 from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.algorithms.saving import check_names
 from sb3_distral.envs.changing import with_actions
+from sb3_distral.envs.names import allowed_names
 from sb3_distral.envs.task_vec_env import Tasks, as_task_vec_env, has_tasks, holds_vec_envs, make_task_vec_env
+from sb3_distral.envs.workers import restarts_of
 from sb3_distral.errors import UsageError
 from sb3_distral.method.choices import TaskMask
 from sb3_distral.method.costs import Costs, CostSchedule, TaskBeta, TaskCoefficient, in_task_order
 from sb3_distral.method.families import make_family
 from sb3_distral.networks.view import Visible
-from sb3_distral.policies.checks import check_rehearsal, check_single
+from sb3_distral.policies.checks import check_rehearsal
 from sb3_distral.policies.evaluation import Architecture
 from sb3_distral.policies.feedforward import POLICY_ALIASES
 
@@ -114,6 +117,7 @@ class DistralAlgorithm(ChangingAlgorithm):
     #: Whether π0 has ever learned to act
     distilled_is_trained: bool = False
 
+    @takes_policy_first
     def __init__(
         self,
         env: Tasks | str | type[BasePolicy] | None = None,
@@ -205,56 +209,6 @@ class DistralAlgorithm(ChangingAlgorithm):
         """
         return {}
 
-    @property
-    def distilled_policy(self) -> ActorCriticPolicy:
-        """π0, a Stable-Baselines3 policy on plain observations. It follows the training and carries its statistics."""
-        check_single(self.policy.n_distilled)
-        return self.distilled_policies[0]
-
-    @property
-    def distilled_policies(self) -> list[ActorCriticPolicy]:
-        """All distilled policies: :attr:`distilled_policy` alone, or copies of several as they are now."""
-        policy = self.policy
-        policies: list[Any] = [policy.distilled_policy] if policy.bank is None else policy.copy_distilled()
-        for own in policies:
-            own.observation_normalization = self._current_normalization()
-        return policies
-
-    @property
-    def responsibilities(self) -> np.ndarray:
-        """Share of each distilled policy in the prior of each task, shape (n_tasks, n_distilled)."""
-        bank = self.policy.bank
-        return np.ones((self.n_tasks, 1)) if bank is None else bank.responsibilities.detach().cpu().numpy().copy()
-
-    def task_policy(self, task: int | str) -> BasePolicy:
-        """
-        Copy the policy of one task as it is now, on plain observations.
-
-        :param task: Index or name of the task
-        :return: A Stable-Baselines3 policy; with one column its ``state_dict`` fits the host's policy of that
-            architecture. It acts among the actions that the task's fixed mask leaves; its ``predict`` takes
-            ``action_masks``, which narrow them further
-        :raises UsageError: If there is no such task
-        """
-        names = self.task_names
-        if task not in names and task not in range(len(names)):
-            raise UsageError(
-                f"There is no task {task!r}. Give an index below {len(names)} or one of the names {names}."
-            )
-        return self.policy.task_policy(names.index(task) if isinstance(task, str) else task)
-
-    @override
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = False,
-        action_masks: Any = None,
-    ) -> tuple[np.ndarray, Any]:
-        # As sb3-contrib's MaskablePPO.
-        return self.policy.predict(observation, state, episode_start, deterministic, action_masks=action_masks)
-
     @staticmethod
     @override
     def _wrap_env(env: Any, verbose: int = 0, monitor_wrapper: bool = True) -> RegularizedReward:
@@ -272,6 +226,8 @@ class DistralAlgorithm(ChangingAlgorithm):
         # A saved model comes with the class of its policy, and may come from a version with another buffer.
         check_memory(self.policy_class, self.policy_aliases)  # type: ignore[arg-type]
         self.rollout_buffer_class = self.own_rollout_buffer_class
+        # Earlier versions allowed other names.
+        self.task_names = allowed_names(self.task_names)
         # By position, so that rename_tasks may give tasks other names.
         self.alpha = in_task_order("alpha", self.alpha, self.task_names)
         self.beta = in_task_order("beta", self.beta, self.task_names)
@@ -281,6 +237,10 @@ class DistralAlgorithm(ChangingAlgorithm):
         self._use_distillation(self._own_distillation())
         super()._setup_model()
         self._connect_env()
+
+    @override
+    def _maybe_recommend_cpu(self, mlp_class_name: str = "") -> None:
+        super()._maybe_recommend_cpu(POLICY_ALIASES["MlpPolicy"].__name__)
 
     def _check_optimization(self) -> None:
         if self.optimization not in get_args(Optimization):
@@ -354,8 +314,8 @@ class DistralAlgorithm(ChangingAlgorithm):
 
     @override
     def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
-        given = flatten(callback)
-        distillations = [single for single in given if isinstance(single, DistillationCallback)]
+        given = listed(callback)
+        distillations = [single for single in flatten(given) if isinstance(single, DistillationCallback)]
         if len(distillations) > 1:
             raise UsageError(
                 f"{len(distillations)} DistillationCallbacks were given, but only one can teach π0. Give one."
@@ -363,6 +323,8 @@ class DistralAlgorithm(ChangingAlgorithm):
         self._use_distillation(distillations[0] if distillations else self._own_distillation())
         self._check_optimization()
         self._update_costs()
+        if distillations and distillations[0] not in given:
+            return super()._init_callback(given, progress_bar)  # it keeps its place in the user's own CallbackList
         others = [single for single in given if single is not self._distillation]
         return super()._init_callback([self._distillation, *others], progress_bar)
 
@@ -421,6 +383,8 @@ class DistralAlgorithm(ChangingAlgorithm):
             if episodes:
                 for key, field in (("ep_rew_mean", "r"), ("ep_len_mean", "l")):
                     record_of_task(self.logger, "rollout", name, key, safe_mean([own[field] for own in episodes]))
+        for name, number in restarts_of(self.env).items() if self.env is not None else ():
+            record_of_task(self.logger, "rollout", name, "restarts", number)
         self._log_divergences()
         self._log_costs()
         super().dump_logs(iteration)
@@ -462,17 +426,26 @@ class DistralAlgorithm(ChangingAlgorithm):
         self._update_costs()
 
 
-def flatten(callback: MaybeCallback) -> list[BaseCallback]:
+def listed(callback: MaybeCallback) -> list[BaseCallback]:
     """
     List the callbacks of a training.
 
     :param callback: What the user gave
-    :return: All of them, without lists in lists
+    :return: Each of them; a :class:`CallbackList` is one, whose own methods count
     """
     if callback is None:
         return []
-    if isinstance(callback, CallbackList):
-        callback = callback.callbacks
     if isinstance(callback, list):
-        return [single for part in callback for single in flatten(part)]
+        return [single for part in callback for single in listed(part)]
     return [callback if isinstance(callback, BaseCallback) else ConvertCallback(callback)]
+
+
+def flatten(callbacks: list[BaseCallback]) -> list[BaseCallback]:
+    """
+    Look into lists of callbacks.
+
+    :param callbacks: Callbacks
+    :return: All of them, without lists in lists
+    """
+    parts = [flatten(own.callbacks) if isinstance(own, CallbackList) else [own] for own in callbacks]
+    return [single for part in parts for single in part]

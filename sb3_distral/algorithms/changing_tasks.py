@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 from sb3_distral.algorithms.control import ControllingAlgorithm
 from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.envs.changing import Changed, change, check_bare, first_observations, layers_until_tasks
+from sb3_distral.envs.names import check_task_names
 from sb3_distral.envs.task_vec_env import Tasks, TaskVecEnv, as_task_vec_env, has_tasks, holds_vec_envs
 from sb3_distral.errors import UsageError
 from sb3_distral.method.costs import Costs, CostSchedule, TaskCoefficient, in_task_order
@@ -109,6 +110,7 @@ class ChangingAlgorithm(ControllingAlgorithm):
                 f"rename_tasks got {dict(names)}; expected new names, all different, of some of the tasks "
                 f"{self.task_names}."
             )
+        check_task_names(renamed)
         if self.env is not None:
             layers_until_tasks(self.env)[-1].rename(renamed)
             self.env.task_names = list(renamed)

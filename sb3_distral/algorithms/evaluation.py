@@ -12,7 +12,7 @@ from sb3_distral.envs.task_id import keys_in, plain_observation
 from sb3_distral.errors import UsageError
 
 if TYPE_CHECKING:
-    from sb3_distral.algorithms.base import DistralAlgorithm
+    from sb3_distral.algorithms.acting import ActingModel
 
 #: Added to the seed of a training for evaluations, whose episodes are others.
 EVALUATION_SEED = 10_000
@@ -40,7 +40,7 @@ class DistilledPredictor:
         self.best = None if responsibilities is None else responsibilities.argmax(axis=1)
 
     @classmethod
-    def of(cls, model: "DistralAlgorithm") -> "DistilledPredictor":
+    def of(cls, model: "ActingModel") -> "DistilledPredictor":
         """
         Act with the distilled policies of a model.
 

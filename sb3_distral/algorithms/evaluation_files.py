@@ -8,13 +8,17 @@ from typing import Any
 import numpy as np
 
 from sb3_distral.algorithms.evaluation import Episode
-from sb3_distral.errors import UsageError
+from sb3_distral.archives import DAMAGE
+from sb3_distral.errors import UsageError, one_line
 from sb3_distral.files import atomic_write
 
 #: Name of every file.
 FILE = "evaluations.npz"
 #: Where the evaluations of π0 are, beside the folders of tasks.
 DISTILLED_FOLDER, HELD_OUT_FOLDER = "distilled", "held_out"
+
+#: Longest name of a folder, in bytes, with room for what tells two apart: file systems take 255.
+LONGEST_FOLDER = 200
 
 
 class EvaluationFile:
@@ -37,16 +41,22 @@ class EvaluationFile:
         Go on with what was measured before; what came after the step that a training goes on from comes again.
 
         :param start: Steps of the training so far
-        :raises UsageError: If the file holds evaluations of another number of columns
+        :raises UsageError: If the file is damaged, or holds evaluations of another number of columns
         """
         self._rows = {"timesteps": [], "results": [], "ep_lengths": [], "successes": []}
         if start == 0 or not self.path.exists():
             return
-        with np.load(self.path) as arrays:
-            kept = arrays["timesteps"] <= start
-            n_columns = arrays["results"].shape[1]
-            for name in self._rows:
-                self._rows[name] = list(arrays[name][kept]) if name in arrays else [None] * int(kept.sum())
+        try:
+            with np.load(self.path) as arrays:
+                kept = arrays["timesteps"] <= start
+                n_columns = arrays["results"].shape[1]
+                for name in self._rows:
+                    self._rows[name] = list(arrays[name][kept]) if name in arrays else [None] * int(kept.sum())
+        except (*DAMAGE, IndexError, TypeError) as error:
+            raise UsageError(
+                f"{self.path} cannot be read ({one_line(error)}); expected earlier evaluations, as this callback "
+                "writes them. Put it back from a copy, delete it, or choose another log_path."
+            ) from error
         if n_columns != self.n_columns:
             raise UsageError(
                 f"{self.path} holds evaluations of {n_columns} numbers each, but now there are {self.n_columns}. Go on "
@@ -125,6 +135,7 @@ def folder_names(task_names: Sequence[str]) -> dict[str, str]:
     folders = {}
     for name in task_names:
         folder = re.sub(r"^\.|[^\w.+=-]", "_", name) or "_"
+        folder = folder.encode()[:LONGEST_FOLDER].decode(errors="ignore")
         while folder.casefold() in taken:
             folder += "_"
         taken.add(folder.casefold())

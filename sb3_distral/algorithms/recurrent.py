@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from typing_extensions import override
 
 from sb3_distral.algorithms.a2c import DistralA2C
+from sb3_distral.algorithms.arguments import takes_policy_first
 from sb3_distral.algorithms.base import DistralAlgorithm
 from sb3_distral.algorithms.ppo import DistralPPO
 from sb3_distral.algorithms.recurrent_buffers import RecurrentTaskRolloutBuffer
@@ -131,6 +132,7 @@ class RecurrentDistralA2C(RecurrentDistralAlgorithm, DistralA2C):
     :param arguments: All other arguments of :class:`DistralA2C`
     """
 
+    @takes_policy_first
     def __init__(self, env: Any = None, policy: Any = "auto", *, n_steps: int = 20, **arguments: Any):
         super().__init__(env, policy, n_steps=n_steps, **arguments)
 
@@ -148,6 +150,7 @@ class RecurrentDistralPPO(RecurrentDistralAlgorithm, DistralPPO):
     :param arguments: All other arguments of :class:`DistralPPO`
     """
 
+    @takes_policy_first
     def __init__(
         self, env: Any = None, policy: Any = "auto", *, n_steps: int = 128, batch_size: int = 128, **arguments: Any
     ):

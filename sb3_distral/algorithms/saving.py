@@ -2,11 +2,13 @@
 
 import io
 import json
-import zipfile
+import threading
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
 from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar
+from zipfile import BadZipFile, ZipFile
 
 import torch as th
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -14,26 +16,41 @@ from stable_baselines3.common.save_util import json_to_data, open_path
 from stable_baselines3.common.vec_env import VecNormalize
 from typing_extensions import override
 
+from sb3_distral.algorithms.acting import ActingModel
 from sb3_distral.algorithms.checkpoint import env_state, random_state, set_env_state, set_random_state
 from sb3_distral.algorithms.reward import RegularizedReward
+from sb3_distral.archives import DAMAGE, open_whole_zip
 from sb3_distral.envs.changing import with_actions
-from sb3_distral.envs.normalization import ObservationNormalization, current_normalization
+from sb3_distral.envs.names import allowed_names
 from sb3_distral.envs.state import put_back
 from sb3_distral.envs.statistics import are_finite, normalized_parts, pooled
+from sb3_distral.envs.task_id import has_task_key, keys_in
 from sb3_distral.envs.task_vec_env import has_tasks, holds_vec_envs, make_task_vec_env
-from sb3_distral.errors import UsageError
+from sb3_distral.errors import UsageError, one_line
 from sb3_distral.files import atomic_write
+from sb3_distral.policies.archive import is_archive_of_policies
 from sb3_distral.policies.checks import is_finite
+from sb3_distral.policies.feedforward import DistralPolicy
 
 #: Arguments of the policy, which the file of a model settles.
 OF_POLICY = ("architecture", "distilled_weight", "n_distilled", "distilled_view")
+#: How many times its size a file may unpack to: Stable-Baselines3 does not compress, but some people do.
+LARGEST_RATIO = 50
+#: Arguments of the policy that the algorithm chooses where the user does not.
+OF_OPTIMIZER = ("optimizer_class", "optimizer_kwargs")
 #: Arguments of new models alone.
 BEGINNING = ("distilled_policy", "_init_setup_model")
+#: One save at a time: it goes through the model's attributes. The handler of a signal may save amid a save.
+SAVING = threading.RLock()
 
 SelfResumable = TypeVar("SelfResumable", bound="ResumableAlgorithm")
 
 
-class ResumableAlgorithm(OnPolicyAlgorithm):
+class NoModelError(UsageError):
+    """A file is damaged, or no model of a Distral algorithm."""
+
+
+class ResumableAlgorithm(ActingModel, OnPolicyAlgorithm):
     """
     An algorithm whose files hold, beside weights and counters, generators and the place in every task.
 
@@ -46,13 +63,9 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
     env: RegularizedReward | None
     n_envs_per_task: int
     _resume_state: dict[str, Any] | None
-    #: How observations are normalised, for π0 of a model that is loaded without its environment.
-    observation_normalization: ObservationNormalization | None = None
-
-    def _current_normalization(self) -> ObservationNormalization | None:
-        if self.env is not None:
-            self.observation_normalization = current_normalization(self.env)
-        return self.observation_normalization
+    policy: DistralPolicy  # type: ignore[assignment]
+    #: Version of this package that wrote the file which the model is from, ``None`` before 0.2
+    sb3_distral_version: str | None = None
 
     @override
     def save(
@@ -62,17 +75,19 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         include: Iterable[str] | None = None,
     ) -> None:
         self._check_worth_saving(path)
-        loaded, self._resume_state = self._resume_state, self._get_resume_state()
-        self._current_normalization()
-        try:
-            if isinstance(path, io.BufferedIOBase):
-                super().save(path, exclude, include)
-            else:
-                path = Path(path)
-                with atomic_write(path if path.suffix else path.with_name(f"{path.name}.zip")) as beside:
-                    super().save(beside, exclude, include)
-        finally:
-            self._resume_state = loaded
+        with SAVING:
+            loaded, self._resume_state = self._resume_state, self._get_resume_state()
+            self._remember_normalization()
+            self.sb3_distral_version = version("sb3-distral")
+            try:
+                if isinstance(path, io.BufferedIOBase):
+                    super().save(path, exclude, include)
+                else:
+                    path = Path(path)
+                    with atomic_write(path if path.suffix else path.with_name(f"{path.name}.zip")) as beside:
+                        super().save(beside, exclude, include)
+            finally:
+                self._resume_state = loaded
 
     @override
     def get_vec_normalize_env(self) -> VecNormalize | None:
@@ -103,9 +118,13 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         force_reset: bool | None = None,
         **kwargs: Any,
     ) -> SelfResumable:
-        of_policy = ["policy_kwargs"] if set(kwargs) & set(OF_POLICY) else []
-        saved = read_saved(path, "n_envs_per_task", "task_names", "action_space", "optimization", *of_policy)
+        of_policy = ["policy_kwargs"] if set(kwargs) & {"policy_kwargs", *OF_POLICY} else []
+        spaces = ("observation_space", "action_space")
+        saved = read_saved(path, "n_envs_per_task", "task_names", *spaces, "optimization", *of_policy)
+        check_task_count(path, saved)
         check_load_arguments(cls, kwargs, saved)
+        if "policy_kwargs" in kwargs:
+            kwargs["policy_kwargs"] = {**of_algorithm(saved["policy_kwargs"]), **(kwargs["policy_kwargs"] or {})}
         if env is not None:
             if not has_tasks(env):
                 n_envs = kwargs.get("n_envs_per_task") or saved["n_envs_per_task"]
@@ -155,6 +174,16 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         self._last_obs, self._last_episode_starts = state["observations"], state["dones"]
 
 
+def of_algorithm(policy_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Find what the algorithm has added to the ``policy_kwargs`` of the user, who may give them again at a load.
+
+    :param policy_kwargs: Those of a saved model
+    :return: The added ones
+    """
+    return {name: policy_kwargs[name] for name in (*OF_POLICY, *OF_OPTIMIZER) if name in policy_kwargs}
+
+
 def check_load_arguments(algorithm: type[Any], given: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
     """
     Refuse arguments of a load that would be ignored, or leave a model that does not fit its file.
@@ -189,22 +218,76 @@ def read_saved(path: str | Path | io.BufferedIOBase, *names: str) -> dict[str, A
     :param path: File
     :param names: Names of attributes of the model
     :return: Their values by name, of those that it has; and the names of all, ``names``
-    :raises UsageError: If the file is no model of a Distral algorithm
+    :raises NoModelError: If the file is damaged, or no model of a Distral algorithm
     """
     file: Any = open_path(path, "r", suffix="zip")
     try:
-        with zipfile.ZipFile(file) as archive:
-            data = json.loads(archive.read("data"))
+        with open_whole_zip(file, LARGEST_RATIO) as archive:
+            data: Any = json.loads(archive.read("data")) if "data" in archive.namelist() else None
+            what = _what_else(archive, data)
+    except (*DAMAGE, RecursionError) as error:
+        raise NoModelError(
+            f"{_shown(path)} is damaged or no model ({one_line(error)}): it wasn't a zip-file that is whole. Put "
+            "it back from a copy, or pass a file that the method save of a Distral model has written."
+        ) from error
     finally:
         if isinstance(path, io.BufferedIOBase):
             path.seek(0)
         else:
             file.close()
-    if not isinstance(data, dict) or "task_names" not in data:
-        raise UsageError(
-            f"{path} is no model of a Distral algorithm. Pass a file that the method save of one has written."
+    if what is not None:
+        raise NoModelError(
+            f"{_shown(path)} is no model of a Distral algorithm; it is {what}. Pass a file that the method save of a "
+            "Distral model has written."
         )
+    # Earlier versions allowed other names.
+    data["task_names"] = allowed_names(data["task_names"])
     return {**json_to_data(json.dumps({name: data[name] for name in names if name in data})), "names": list(data)}
+
+
+def _shown(path: Any) -> str:
+    return "The file" if isinstance(path, io.BufferedIOBase) else str(path)
+
+
+def _what_else(archive: ZipFile, data: Any) -> str | None:
+    """
+    Say what a zip is that is no model of a Distral algorithm.
+
+    :param archive: The zip
+    :param data: What its part ``data`` holds
+    :return: Words for a message; ``None`` if it is one
+    :raises BadZipFile: If it is incomplete
+    """
+    if is_archive_of_policies(archive):
+        return "policies that sb3_distral.save_policy has written, which sb3_distral.load_policy reads"
+    missing = sorted({"data", "policy.pth"} - set(archive.namelist()))
+    if missing:  # so is the rest of a file of which a part is gone
+        raise BadZipFile(f"it is a zip without the parts {missing}")
+    if not isinstance(data, dict):
+        return f"a zip whose part data is a {type(data).__name__} and no object"
+    if "policy_class" in data and "task_names" not in data:
+        return "a model of an algorithm of Stable-Baselines3's own"
+    names = data.get("task_names")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        return f"a zip whose task_names are {names!r:.60} and no list of names"
+    return None if "policy_class" in data else "a zip without a policy_class"
+
+
+def check_task_count(path: Any, saved: Mapping[str, Any]) -> None:
+    """
+    Refuse a file whose tasks are not as many as its policies.
+
+    :param path: File
+    :param saved: What it holds
+    :raises NoModelError: If it has too few or too many names of tasks
+    """
+    space: Any = saved.get("observation_space")
+    n_tasks = int(space[keys_in(space.spaces).task].n) if has_task_key(space) else None
+    if n_tasks != len(saved["task_names"]):
+        raise NoModelError(
+            f"{_shown(path)} names the tasks {saved['task_names']}, but holds the policies of {n_tasks} tasks: it is "
+            "damaged. Put it back from a copy."
+        )
 
 
 def check_names(names: Sequence[str], known: Sequence[str]) -> None:

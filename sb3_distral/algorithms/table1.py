@@ -32,6 +32,9 @@ def algorithm_arguments(name: str, beta: float = DEFAULT_BETA) -> dict[str, Any]
     :param beta: β = 1 / (c_KL + c_Ent); the A3C rows take 1/β as the entropy bonus in the loss
     :return: Keyword arguments
     :raises ValueError: If the name is unknown
+
+    >>> algorithm_arguments("KL_2col", beta=30.0)
+    {'alpha': 1.0, 'architecture': 'two_columns', 'beta': 30.0}
     """
     if name not in _ROWS:
         raise UsageError(f"There is no algorithm {name!r} in Table 1. Choose one of {sorted(_ROWS)}.")

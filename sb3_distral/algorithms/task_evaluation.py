@@ -19,7 +19,7 @@ from sb3_distral.envs.state import layers_of
 from sb3_distral.envs.synchronization import synchronize_statistics
 from sb3_distral.envs.task_id import plain_space
 from sb3_distral.envs.task_vec_env import Tasks, as_task_vec_env
-from sb3_distral.errors import UsageError
+from sb3_distral.errors import UsageError, one_line
 from sb3_distral.files import atomic_write
 
 if TYPE_CHECKING:
@@ -226,9 +226,16 @@ class TaskEvalCallback(EventCallback):
         Read how good the best model is that was saved before the training went on.
 
         :return: Its mean; minus infinity if there is none, or another mean decided
+        :raises UsageError: If the file is damaged
         """
         path = None if self.best_folder is None else self.best_folder / BEST_RESULT
         if path is None or not path.exists():
             return -np.inf
-        result = json.loads(path.read_text(encoding="utf-8"))
-        return float(result["mean_reward"]) if result["best_by"] == self.best_by else -np.inf
+        try:
+            result = json.loads(path.read_text(encoding="utf-8"))
+            return float(result["mean_reward"]) if result["best_by"] == self.best_by else -np.inf
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise UsageError(
+                f"{path} cannot be read ({one_line(error)}); expected how good the best model is, as JSON. Put it back "
+                "from a copy, or delete it, so that the next evaluation begins anew."
+            ) from error

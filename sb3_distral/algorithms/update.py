@@ -14,7 +14,6 @@ from sb3_distral.method import objective
 from sb3_distral.networks.distributions import distribution_of
 from sb3_distral.networks.rearranging import begin_sizes
 from sb3_distral.policies.evaluation import Evaluation
-from sb3_distral.policies.feedforward import DistralPolicy
 
 
 class Batch(NamedTuple):
@@ -40,8 +39,6 @@ class UpdatingAlgorithm(ResumableAlgorithm):
 
     #: Under which the host logs the loss of the policies
     policy_loss_key: ClassVar[str] = "train/policy_loss"
-    policy: DistralPolicy  # type: ignore[assignment]
-    task_names: list[str]
     train_distilled: bool | int
     rehearsal_coef: float
     normalize_advantage: bool
@@ -50,11 +47,6 @@ class UpdatingAlgorithm(ResumableAlgorithm):
     _new_tasks: list[str]
     #: What the last pass over the roll-out found, for the log
     _evaluations: list[Evaluation]
-
-    @property
-    def n_tasks(self) -> int:
-        """Number of tasks."""
-        return len(self.task_names)
 
     @property
     def distilled_is_frozen(self) -> bool:

@@ -5,13 +5,13 @@ from typing import Any
 
 import torch as th
 
-from sb3_distral.algorithms.base import DistralAlgorithm
+from sb3_distral.algorithms.acting import ActingModel
 from sb3_distral.errors import UsageError
 from sb3_distral.networks.distributions import make_distribution
 from sb3_distral.networks.view import check_blind
 
 
-def distilled_parameters(model: DistralAlgorithm, temperature: float = 1.0) -> dict[str, Any]:
+def distilled_parameters(model: ActingModel, temperature: float = 1.0) -> dict[str, Any]:
     """
     Give the weights of π0 as a start for A2C or PPO on a new task::
 
@@ -33,8 +33,8 @@ def distilled_parameters(model: DistralAlgorithm, temperature: float = 1.0) -> d
     π0's value is learned from the tasks where they share one network or ``value_l2_coef`` is above 0; otherwise it is
     as it was initialised.
 
-    :param model: A Distral algorithm with one distilled policy; of several, one begins by
-        ``new.set_parameters({"policy": model.distilled_policies[0].state_dict()}, exact_match=False)``
+    :param model: A Distral algorithm, or what ``load_policy`` gives of one, with one distilled policy; of several, one
+        begins by ``new.set_parameters({"policy": model.distilled_policies[0].state_dict()}, exact_match=False)``
     :param temperature: T > 0; 1 is π0 itself, above it actions are more alike
     :return: A copy of the weights, for ``set_parameters(…, exact_match=False)``: the state of the optimizer is left out
     :raises UsageError: If Stable-Baselines3's policy of this architecture would act in another way, or the temperature

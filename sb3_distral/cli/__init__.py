@@ -25,6 +25,7 @@ from typing_extensions import override
 from sb3_distral.cli.doctor import Doctor
 from sb3_distral.cli.evaluate import Evaluate
 from sb3_distral.cli.report import Report
+from sb3_distral.cli.terminal import replace_unprintable
 from sb3_distral.cli.train import Train
 from sb3_distral.errors import UsageError
 
@@ -53,6 +54,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
     :param args: Words after the program's name; those of the process by default
     """
+    replace_unprintable()
     package = logging.getLogger("sb3_distral")
     package.setLevel(logging.INFO)
     package.addHandler(PRINTER)

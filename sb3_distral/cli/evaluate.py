@@ -24,11 +24,13 @@ class Evaluate(TaskOptions):
 
     The tasks are those of the training unless others are given.
 
-    :param path: Folder of a run, or zip file of a model
+    :param path: Folder of a run, or file of a model
     :param n_episodes: Episodes of each task
     :param deterministic: Take the likeliest actions
     :param seed: Seed of tasks and actions
     :param n_threads: Threads of PyTorch; more than one pays for large networks only
+    :param trust: Load what can run code: models of the method save, which are pickles, and modules that environment ids
+        of the run name. For files that are yours, or of someone you trust
     :param output: JSON file for the results
     :param pictures: Folder for returns.png, bars by task with 95 % intervals, and, where the tasks can be drawn,
         episode.gif, a film of an episode; needs the extra "pictures"
@@ -39,23 +41,24 @@ class Evaluate(TaskOptions):
     deterministic: bool = False
     seed: int = 0
     n_threads: int = 1
+    trust: bool = False
     output: File = None
     pictures: Folder = None
 
     def run(self) -> None:
-        """Print a table and, if asked for, write the results as JSON and pictures."""
+        """Write the results as JSON and pictures, if asked for, and print a table."""
         check_at_least(1, n_threads=self.n_threads)
         if self.pictures is not None:
             check_matplotlib("--pictures")  # before an evaluation that may take long
         th.set_num_threads(self.n_threads)
-        evaluation = evaluate(self.path, self, self.n_episodes, self.deterministic, self.seed)
-        print_table(evaluation)
-        for note in evaluation.notes:
-            print(note)
+        evaluation = evaluate(self.path, self, self.n_episodes, self.deterministic, self.seed, self.trust)
+        # Before anything is printed: whatever becomes of the output, the evaluation is not lost.
         if self.output is not None:
             write_json(self.output, evaluation.as_json())
-        if self.pictures is not None:
-            write_pictures(evaluation, self.pictures)
+        pictures = [] if self.pictures is None else write_pictures(evaluation, self.pictures)
+        print_table(evaluation)
+        for line in (*evaluation.notes, *pictures):
+            print(line)
 
 
 def check_matplotlib(what: str) -> None:
@@ -69,21 +72,22 @@ def check_matplotlib(what: str) -> None:
         raise UsageError(f"{what} needs matplotlib, which is not installed: pip install 'sb3-distral[pictures]'.")
 
 
-def write_pictures(evaluation: Evaluation, folder: Path) -> None:
+def write_pictures(evaluation: Evaluation, folder: Path) -> list[str]:
     """
-    Write bars and, where the tasks can be drawn, a film, and say where they are.
+    Write bars and, where the tasks can be drawn, a film.
 
     :param evaluation: What was measured
     :param folder: Where to write
+    :return: Where they are, or why there is no film
     """
     from sb3_distral.runs.film import write_film
     from sb3_distral.runs.pictures import write_returns
 
-    print(f"Bars: {write_returns(evaluation, folder)}")
+    bars = f"Bars: {write_returns(evaluation, folder)}"
     try:
-        print(f"Film: {write_film(evaluation, folder)}")
+        return [bars, f"Film: {write_film(evaluation, folder)}"]
     except UsageError as error:
-        print(error)
+        return [bars, str(error)]
 
 
 def print_table(evaluation: Evaluation) -> None:

@@ -12,7 +12,8 @@ class Train(TaskOptions, Training):
     Train the task policies and the distilled policy.
 
     :param resume: Go on with the run in the folder; options that are not given are those it began with. The grid suites
-        go on amid their episodes, other tasks begin new ones
+        go on amid their episodes, other tasks begin new ones. Checkpoints can run code: the folder has to be yours, or
+        of someone you trust
     """
 
     algorithm: Algorithm = Training.algorithm

@@ -54,6 +54,10 @@ def select_tasks(env: TaskVecEnv, names: Sequence[str]) -> TaskVecEnv:
     :param names: Names of those that stay
     :return: Those, in the order in which they were; ``env`` must not be used any more
     :raises UsageError: If it is wrapped, there is no such task, or tasks cannot be taken apart
+
+    >>> from sb3_distral import tasks
+    >>> select_tasks(tasks.make("grid-mazes", n_tasks=3), ["maze-2"]).task_names
+    ['maze-2']
     """
     changed = change(check_bare(env), names)
     for part in changed.left:
@@ -169,7 +173,9 @@ def _change_inner(
         tasks += (new.tasks + len(names)).tolist()
         names, own = names + new.task_names, own + new.own_action_spaces
         masks |= new.given_masks
-    return TaskVecEnv(venv, tasks, names, own, masks, action_space or env.given_action_space)
+    changed = TaskVecEnv(venv, tasks, names, own, masks, action_space or env.given_action_space)
+    changed.set_timeouts(env.step_timeout, env.close_timeout)
+    return changed
 
 
 def first_observations(

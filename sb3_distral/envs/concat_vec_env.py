@@ -1,6 +1,7 @@
 """Several vectorised environments as one."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import gymnasium as gym
@@ -9,6 +10,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 from typing_extensions import override
 
+from sb3_distral.envs.link import WorkerError
 from sb3_distral.envs.named_env import name_task
 from sb3_distral.envs.state import EnvState, env_state, put_back
 from sb3_distral.errors import UsageError
@@ -55,7 +57,7 @@ class ConcatVecEnv(VecEnv):
                 answers.append(ask(venv))
             except Exception as error:
                 name = self.names[place]
-                if name is not None:
+                if name is not None and not isinstance(error, WorkerError):  # which names it itself
                     name_task(error, name)
                 raise
         return answers
@@ -75,8 +77,9 @@ class ConcatVecEnv(VecEnv):
 
     @override
     def close(self) -> None:
-        for venv in self.venvs:
-            venv.close()
+        with ExitStack() as closing:  # all of them, even where one fails
+            for venv in reversed(self.venvs):
+                closing.callback(venv.close)
 
     @override
     def get_images(self) -> Sequence[np.ndarray | None]:

@@ -159,7 +159,8 @@ def offer_masks(venv: VecEnv) -> list[bool]:
         return [offers for part in inner.venvs for offers in offer_masks(part)]
     try:
         return [bool(offers) for offers in venv.env_method("has_wrapper_attr", METHOD)]
-    except (AttributeError, NotImplementedError):  # a VecEnv whose sub-environments are not gymnasium's
+    # A VecEnv whose sub-environments are not gymnasium's, or which has no methods to call.
+    except (AttributeError, NotImplementedError, TypeError):
         return [has_masks(venv)] * venv.num_envs
 
 

@@ -52,9 +52,10 @@ class NamedEnv(gym.Wrapper[Any, Any, Any, Any]):
         self._shapes = {key: own.shape for key, own in parts if isinstance(own, spaces.Box)}
 
     @override
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    def reset(self, **arguments: Any) -> tuple[Any, dict[str, Any]]:
+        # What was given and no more: many environments take no options.
         try:
-            observation, info = self.env.reset(seed=seed, options=options)
+            observation, info = self.env.reset(**arguments)
             self._check_shape(observation)
         except Exception as error:
             self._name(error)

@@ -1,5 +1,6 @@
 """What tasks may be given as, and their names."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,10 +15,60 @@ from sb3_distral.errors import UsageError
 Task = str | gym.Env[Any, Any] | Callable[[], gym.Env[Any, Any]] | VecEnv | VectorEnv[Any, Any, Any]
 Tasks = Task | Sequence[Task] | Mapping[str, Task]
 
+#: Longest name of a task, in characters
+LONGEST_NAME = 100
+#: What would be a folder, or a column of a CSV log, of its own
+SEPARATORS = "/\\,"
+
+
+def check_task_names(names: Sequence[Any]) -> None:
+    """
+    Refuse names that no log, file and folder can hold. This is the only rule for names, wherever they come from.
+
+    :param names: Name of each task
+    :raises UsageError: If one is no string of 1 to 100 printable characters, holds ``/``, ``\\`` or ``,``, begins with
+        a dot, or is there twice
+    """
+    for name in names:
+        if not isinstance(name, str) or name != allowed_name(name):
+            shown = repr(name) if len(repr(name)) <= 2 * LONGEST_NAME else f"{name!r:.{LONGEST_NAME}}…"
+            raise UsageError(
+                f"A task has the name {shown}; expected 1 to {LONGEST_NAME} printable characters, none of them a "
+                "slash, a backslash or a comma, the first no dot: names are keys of logs and names of folders. Give "
+                "the task another name, as the key of a dict."
+            )
+    if len(set(names)) < len(names):
+        raise UsageError(f"The task names {list(names)} repeat. Give each task a name of its own.")
+
+
+def allowed_name(text: str) -> str:
+    """
+    Make a name out of something else, such as a gymnasium id.
+
+    :param text: Any text
+    :return: The text where it is allowed as a name, else the nearest to it that is: ``"ALE_Pong-v5"`` for
+        ``"ALE/Pong-v5"``
+    """
+    printable = "".join(own if own.isprintable() and own not in SEPARATORS else "_" for own in text[:LONGEST_NAME])
+    return re.sub(r"^\.", "_", printable) or "_"
+
+
+def allowed_names(texts: Sequence[str]) -> list[str]:
+    """
+    Make names out of something else, each of its own.
+
+    :param texts: Texts, such as gymnasium ids, or names that earlier versions allowed
+    :return: A name for each, the same where it is allowed and the only one of its kind
+    """
+    names = [allowed_name(text) for text in texts]
+    # A number needs room.
+    return names if len(set(names)) == len(names) else number_repeats([name[: LONGEST_NAME - 10] for name in names])
+
 
 def name_tasks(tasks: Tasks) -> dict[str, Task]:
     """
-    Give every task a name of its own: the dict's keys, else the ids, numbered where one repeats.
+    Give every task a name of its own: the dict's keys, else the ids, changed where a name may not be so, and numbered
+    where one repeats.
 
     :param tasks: Gymnasium ids, callables, environments or VecEnvs: a list, or a dict by name. One alone is one task
     :return: Tasks by name
@@ -31,8 +82,8 @@ def name_tasks(tasks: Tasks) -> dict[str, Task]:
             )
     else:
         sequence: list[Any] = list(tasks) if isinstance(tasks, (list, tuple)) else [tasks]
-        names = [default_name(task) for task in sequence]
-        named = dict(zip(number_repeats(names), sequence, strict=True))
+        names = allowed_names([default_name(task) for task in sequence])
+        named = dict(zip(names, sequence, strict=True))
     if not named:
         raise UsageError(
             f"No task was given (got {tasks!r}); expected at least one. "

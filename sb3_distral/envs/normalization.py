@@ -68,12 +68,24 @@ def current_normalization(venv: VecEnv) -> ObservationNormalization | None:
     layer = unwrap_vec_normalize(venv)
     own = [] if layer is not None else own_normalizations(venv)
     layer = pooled(own) if own else layer
-    if layer is None or not layer.norm_obs:
-        return None
+    return None if layer is None or not layer.norm_obs else _copy_of(layer, bool(own))
+
+
+def task_normalizations(venv: VecEnv) -> list[ObservationNormalization]:
+    """
+    Copy how the observations of each task are normalised now.
+
+    :param venv: Environments of the training
+    :return: The normalisations in the order of the tasks; none where tasks have none of their own
+    """
+    copies = [_copy_of(layer, False) for layer in own_normalizations(venv)]
+    return [copy for copy in copies if copy is not None]
+
+
+def _copy_of(layer: VecNormalize, is_pooled: bool) -> ObservationNormalization | None:
     statistics = {key or OBSERVATION_KEY: known for key, known in observation_statistics(layer).items()}
-    return (
-        ObservationNormalization(deepcopy(statistics), layer.clip_obs, layer.epsilon, bool(own)) if statistics else None
-    )
+    copy = ObservationNormalization(deepcopy(statistics), layer.clip_obs, layer.epsilon, is_pooled)
+    return copy if statistics else None
 
 
 def own_normalizations(venv: VecEnv) -> list[VecNormalize]:
@@ -105,14 +117,13 @@ def normalization_of(policy: BasePolicy) -> ObservationNormalization | None:
     return normalization
 
 
-def normalization_to_json(policy: BasePolicy) -> dict[str, Any] | None:
+def normalization_to_json(normalization: ObservationNormalization | None) -> dict[str, Any] | None:
     """
-    Describe the normalisation that a policy carries.
+    Describe a normalisation.
 
-    :param policy: A policy
+    :param normalization: That which a policy carries
     :return: What ``json.dumps`` takes; ``None`` where there is none
     """
-    normalization: ObservationNormalization | None = getattr(policy, "observation_normalization", None)
     if normalization is None:
         return None
     statistics = {key: [own.mean.tolist(), own.var.tolist()] for key, own in normalization.statistics.items()}
@@ -120,20 +131,27 @@ def normalization_to_json(policy: BasePolicy) -> dict[str, Any] | None:
     return {**described, "is_pooled": True} if normalization.is_pooled else described
 
 
-def normalization_from_json(described: Mapping[str, Any]) -> ObservationNormalization:
+def normalization_from_json(described: Mapping[str, Any] | None) -> ObservationNormalization | None:
     """
     Make the normalisation that :func:`normalization_to_json` has described.
 
     :param described: The description
-    :return: The normalisation
+    :return: The normalisation; ``None`` where there is none
+    :raises UsageError: If its numbers are none
+    :raises Exception: Of any kind, if it is no such description
     """
+    if described is None:
+        return None
     statistics = {}
     for key, (mean, variance) in described["statistics"].items():
         statistics[key] = own = RunningMeanStd(shape=np.shape(mean))
         own.mean, own.var = np.array(mean, dtype=np.float64), np.array(variance, dtype=np.float64)
-    return ObservationNormalization(
-        statistics, float(described["clip"]), float(described["epsilon"]), bool(described.get("is_pooled"))
-    )
+        if own.mean.shape != own.var.shape or not (np.isfinite(own.mean).all() and (own.var >= 0).all()):
+            raise UsageError(f"its statistics of {key!a} are no means and variances")
+    clip, epsilon = float(described["clip"]), float(described["epsilon"])
+    if not (clip > 0 and epsilon > 0):
+        raise UsageError(f"its statistics have the clip {clip} and epsilon {epsilon}, expected numbers above 0")
+    return ObservationNormalization(statistics, clip, epsilon, bool(described.get("is_pooled")))
 
 
 def check_shapes(normalization: ObservationNormalization, space: spaces.Space[Any]) -> None:

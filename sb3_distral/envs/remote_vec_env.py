@@ -2,7 +2,9 @@
 
 import multiprocessing
 import pickle
+import warnings
 from collections.abc import Callable, Sequence
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import gymnasium as gym
@@ -11,14 +13,14 @@ from stable_baselines3.common.vec_env import CloudpickleWrapper, VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 from typing_extensions import override
 
+from sb3_distral.envs.gymnasium_vec_env import row_of
+from sb3_distral.envs.link import Link, WorkerError
 from sb3_distral.envs.remote_process import serve
 from sb3_distral.envs.state import EnvState
 from sb3_distral.errors import UsageError
 
 # Never "fork": OpenGL and threads do not survive it.
 START_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-# Seconds that a process gets to close its environments before it is killed.
-CLOSE_TIMEOUT = 10.0
 
 
 class RemoteVecEnv(VecEnv):
@@ -31,28 +33,54 @@ class RemoteVecEnv(VecEnv):
     :param make_venv: Makes the VecEnv, in the new process
     :param wait: Whether to wait until it is made; else :meth:`wait_until_made` has to be called before all other
         methods, so that several can be made at the same time
+    :param max_restarts: How often a process that has ended by itself, or was killed because it did not answer in time,
+        is started anew. Its episodes are cut as at a time limit, at the last observations that it gave. What the
+        environments were told by ``set_attr``, and all that they had learned, is lost
     :raises Exception: What ``make_venv`` or a method raises there; its cause is the traceback of there
-    :raises RuntimeError: If the process has ended, for example because it was killed
+    :raises WorkerError: If the process has ended, for example because it was killed, or does not answer in time
     """
 
-    def __init__(self, make_venv: Callable[[], VecEnv], wait: bool = True):
-        context = multiprocessing.get_context(START_METHOD)
-        if START_METHOD == "forkserver":
-            # Imports happen once and share their memory. Not so for the main module: it may load OpenGL, and is forked.
-            context.set_forkserver_preload([__name__])
-        self.connection, remote = context.Pipe()
-        arguments = (remote, CloudpickleWrapper(make_venv))
-        self.process = context.Process(target=serve, args=arguments, daemon=True)  # type: ignore[attr-defined]
+    def __init__(self, make_venv: Callable[[], VecEnv], wait: bool = True, max_restarts: int = 0):
+        self.make_venv = CloudpickleWrapper(make_venv)
         self.closed = False
-        self.pending = 1  # answers yet to come; the process begins with its spaces
+        self._seed: int | None = None
+        self._last: Any = None
+        self._lost: WorkerError | None = None
+        self.link = Link(*self._begin())
+        self.link.max_restarts = max_restarts
+        self.link.pending = 1  # the process begins with its spaces
         try:
-            self.process.start()
-            remote.close()
             if wait:
                 self.wait_until_made()
         except BaseException:
             self.close()
             raise
+
+    def _begin(self) -> tuple[Any, BaseProcess]:
+        """
+        Start a process.
+
+        :return: The connection to it, and the process
+        """
+        context = multiprocessing.get_context(START_METHOD)
+        if START_METHOD == "forkserver":
+            # Imports happen once and share their memory. Not so for the main module: it may load OpenGL, and is forked.
+            context.set_forkserver_preload([__name__])
+        connection, remote = context.Pipe()
+        process = context.Process(target=serve, args=(remote, self.make_venv), daemon=True)  # type: ignore[attr-defined]
+        try:
+            process.start()
+        except BaseException:
+            connection.close()
+            raise
+        finally:
+            remote.close()
+        return connection, process
+
+    @property
+    def process(self) -> BaseProcess:
+        """The process."""
+        return self.link.process
 
     def wait_until_made(self) -> None:
         """Learn from the process what it has made."""
@@ -62,21 +90,79 @@ class RemoteVecEnv(VecEnv):
 
     @override
     def reset(self) -> VecEnvObs:
-        observations, self.reset_infos = self._call("reset")
-        return observations  # type: ignore[no-any-return]
+        self._lost = None
+        try:
+            self._last, self.reset_infos = self._call("reset")
+        except WorkerError as error:
+            self._restart(error)
+        return self._last  # type: ignore[no-any-return]
 
     @override
     def step_async(self, actions: np.ndarray) -> None:
-        self._send("step", actions)
+        try:
+            self._send("step", actions)
+        except WorkerError as error:  # told by step_wait, after the others have been stepped
+            self._lost = error
 
     @override
     def step_wait(self) -> VecEnvStepReturn:
-        step, self.reset_infos = self._receive()
+        try:
+            if self._lost is not None:
+                raise self._lost
+            step, self.reset_infos = self._receive()
+        except WorkerError as error:
+            return self._cut(error)
+        self._last = step[0]
         return step  # type: ignore[no-any-return]
+
+    def _cut(self, error: WorkerError) -> VecEnvStepReturn:
+        """
+        Start the process anew, and end the episodes where they were.
+
+        :param error: How it ended
+        :return: A step without reward at whose end all episodes are cut, so that the values of the last observations
+            stand for what would have come
+        :raises WorkerError: If it may not be started anew
+        """
+        last, self._lost = self._last, None
+        if last is None:
+            raise error
+        self._restart(error)
+        infos: list[dict[str, Any]] = [
+            {"terminal_observation": row_of(last, index), "TimeLimit.truncated": True} for index in range(self.num_envs)
+        ]
+        return self._last, np.zeros(self.num_envs, np.float32), np.ones(self.num_envs, bool), infos
+
+    def _restart(self, error: WorkerError) -> None:
+        """
+        Start the process anew and reset its environments.
+
+        :param error: How it ended
+        :raises WorkerError: If that has been done as often as it may be
+        """
+        while self.link.n_restarts < self.link.max_restarts:
+            self.link.n_restarts += 1
+            warnings.warn(
+                f"{error} It is started again, the {self.link.n_restarts}. of at most {self.link.max_restarts} times; "
+                "its episodes are cut.",
+                stacklevel=2,
+            )
+            self.link.renew(*self._begin())
+            try:
+                self._receive()
+                if self._seed is not None:  # not the same episodes once more
+                    seed = np.random.SeedSequence([self._seed, self.link.n_restarts]).generate_state(1)[0]
+                    self._call("seed", int(seed) // 2)
+                self._last, self.reset_infos = self._call("reset")
+                return
+            except WorkerError as again:
+                error = again
+        raise error
 
     @override
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        return self._call("seed", super().seed(seed)[0])  # type: ignore[no-any-return]
+        self._seed = super().seed(seed)[0]
+        return self._call("seed", self._seed)  # type: ignore[no-any-return]
 
     @override
     def set_options(self, options: list[dict[str, Any]] | dict[str, Any] | None = None) -> None:
@@ -88,12 +174,9 @@ class RemoteVecEnv(VecEnv):
         if self.closed:
             return
         self.closed = True
-        self.connection.close()
-        if self.process.pid is not None:
-            self.process.join(CLOSE_TIMEOUT)
-            if self.process.is_alive():
-                self.process.kill()
-                self.process.join()
+        self.link.close()
+        self.process.join(self.link.close_timeout)
+        self.link.kill()
         self.process.close()
 
     @override
@@ -164,13 +247,8 @@ class RemoteVecEnv(VecEnv):
         """
         if self.closed:
             raise RuntimeError(f"'{method}' was called on an environment that is closed. Make a new one.")
-        while self.pending:  # nobody waited for it, because another environment failed or the user pressed Ctrl-C
-            self._answer()
-        try:
-            self.connection.send((method, args, kwargs))
-        except OSError as error:
-            raise self._ended() from error
-        self.pending += 1
+        self.link.drain()
+        self.link.send((method, args, kwargs))
 
     def _receive(self) -> Any:
         """
@@ -178,37 +256,10 @@ class RemoteVecEnv(VecEnv):
 
         :return: What the process answers
         """
-        result, error, trace = pickle.loads(self._answer())
+        result, error, trace = pickle.loads(self.link.recv_bytes())
         if error is not None:
             raise error from RemoteError(f"\n{trace}")
         return result
-
-    def _answer(self) -> bytes:
-        """
-        Wait for the next answer of the process, which counts as arrived even if it cannot be unpickled.
-
-        :return: The answer, pickled
-        """
-        try:
-            answer = self.connection.recv_bytes()
-        except (EOFError, OSError) as end:
-            raise self._ended() from end
-        self.pending -= 1
-        return answer
-
-    def _ended(self) -> RuntimeError:
-        """
-        Describe how the process ended.
-
-        :return: An error that says it
-        """
-        self.process.join(CLOSE_TIMEOUT)
-        begun = hasattr(self, "num_envs")
-        return RuntimeError(
-            f"The process of the environments has ended by itself with exit code {self.process.exitcode} (a negative "
-            "one is the signal that killed it, -9 often for want of memory); its error output says more."
-            + ("" if begun else " A script that starts processes needs the guard: if __name__ == '__main__':")
-        )
 
 
 class RemoteError(Exception):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 from typing_extensions import override
 
@@ -18,11 +18,13 @@ from sb3_distral.envs.encoding import check_encoding, check_observations
 from sb3_distral.envs.entrance import Entrance
 from sb3_distral.envs.gymnasium_vec_env import as_vec_env
 from sb3_distral.envs.hooks import call_process_hooks
+from sb3_distral.envs.link import CLOSE_TIMEOUT
 from sb3_distral.envs.masks import Masks, make_action_masks
-from sb3_distral.envs.names import Task, Tasks, check_distinct, holds_vec_envs, name_tasks
+from sb3_distral.envs.names import Task, Tasks, check_distinct, check_task_names, holds_vec_envs, name_tasks
 from sb3_distral.envs.spaces import Kind, check_equal, join_all
 from sb3_distral.envs.task_id import has_task_key, with_task, with_task_space
 from sb3_distral.envs.vec_envs import make_vec_env
+from sb3_distral.envs.workers import WatchedVecEnv, close_within, name_workers
 from sb3_distral.errors import UsageError
 
 __all__ = [
@@ -39,7 +41,7 @@ __all__ = [
 KINDS: tuple[Kind, Kind] = ("observation", "action")
 
 
-class TaskVecEnv(VecEnvWrapper):
+class TaskVecEnv(WatchedVecEnv):
     """
     Tell in each observation which task it belongs to: plain observations become ``Dict(obs=…, task=Discrete(n))``.
 
@@ -102,27 +104,24 @@ class TaskVecEnv(VecEnvWrapper):
                 f"{venv.num_envs} sub-environments and the tasks {self.task_names} were given with the task indices "
                 f"{self.tasks.tolist()}; expected one index for each sub-environment, and every task at least once."
             )
-        if len(set(self.task_names)) < len(self.task_names):
-            raise UsageError(f"The task names {self.task_names} repeat. Give each task a name of its own.")
-        if any("," in name for name in self.task_names):
-            raise UsageError(
-                f"The task names {self.task_names} hold a comma, which would break the columns of a CSV log. "
-                "Give names without commas."
-            )
+        check_task_names(self.task_names)
 
     @override
     def reset(self) -> VecEnvObs:
-        observations = self.venv.reset()
+        with self.closing_where_workers_fail():
+            observations = self.venv.reset()
         self._entrance.check_reset(observations, self.task_names)
         return self.named(observations)
 
     @override
     def step_async(self, actions: np.ndarray) -> None:
-        self.venv.step_async(actions if self._bounds is None else np.clip(actions, *self._bounds))
+        with self.closing_where_workers_fail():
+            self.venv.step_async(actions if self._bounds is None else np.clip(actions, *self._bounds))
 
     @override
     def step_wait(self) -> VecEnvStepReturn:
-        observations, rewards, dones, infos = self.venv.step_wait()
+        with self.closing_where_workers_fail():
+            observations, rewards, dones, infos = self.venv.step_wait()
         infos = self._complete(infos)
         self._entrance.check_step(observations, rewards, infos, dones, self.task_names)
         for index in np.flatnonzero(dones):
@@ -150,7 +149,9 @@ class TaskVecEnv(VecEnvWrapper):
         :param observations: Plain observations of all sub-environments
         :return: They with a task
         """
-        return with_task(observations, self.tasks, None if self._masks is None else self._masks.current())
+        with self.closing_where_workers_fail():
+            masks = None if self._masks is None else self._masks.current()
+        return with_task(observations, self.tasks, masks)
 
     def rename(self, names: Sequence[str]) -> None:
         """
@@ -159,8 +160,8 @@ class TaskVecEnv(VecEnvWrapper):
         :param names: Name of each task, unique
         :raises UsageError: If one cannot be the name of a task
         """
-        before = self.task_names
-        self.task_names = list(names)
+        check_task_names(names)
+        before, self.task_names = self.task_names, list(names)
         self._check_names(self.venv)
         self._name_parts()
         self._name_envs()
@@ -175,6 +176,7 @@ class TaskVecEnv(VecEnvWrapper):
         if isinstance(inner, ConcatVecEnv):
             parts = [set(self.tasks[start:end]) for start, end in pairwise(inner.offsets)]
             inner.names = [self.task_names[own.pop()] if len(own) == 1 else None for own in parts]
+        name_workers(self.venv, [self.task_names[task] for task in self.tasks])
 
     def _name_envs(self) -> None:
         for index, task in enumerate(self.tasks):
@@ -222,6 +224,8 @@ def make_task_vec_env(
     vec_env_kwargs: dict[str, Any] | None = None,
     action_masks: Masks | None = None,
     task_names: Sequence[str] | None = None,
+    step_timeout: float | None = None,
+    close_timeout: float | None = CLOSE_TIMEOUT,
 ) -> TaskVecEnv:
     """
     Put tasks side by side. Sub-environment j of all is seeded with seed + j, whatever the kind of VecEnv.
@@ -240,22 +244,31 @@ def make_task_vec_env(
         entry for each action of ``Discrete``, for ``MultiDiscrete`` those of all components in their order
     :param task_names: The task of each sub-environment, where ``tasks`` is one VecEnv or vector environment that holds
         those of all, ``gymnasium.make_vec("Meta-World/MT10")`` for example
+    :param step_timeout: Seconds that the process of an environment may take for a step, a reset or a call, before it is
+        killed and the training ends; ``None``: any time
+    :param close_timeout: Seconds that processes get to close their environments; ``None``: any time
     :return: The tasks as one environment
     :raises UsageError: If there is no task, the spaces differ in more, a mask does not fit, or an environment would be
         in two places at once
+
+    >>> env = make_task_vec_env({"first": "CartPole-v1", "second": "CartPole-v1"}, n_envs_per_task=2)
+    >>> env.task_names, env.tasks.tolist()
+    (['first', 'second'], [0, 0, 1, 1])
     """
     call_process_hooks()  # before processes are forked, so that these know that they were
     if n_envs_per_task < 1:
         raise UsageError(f"n_envs_per_task={n_envs_per_task} was given; every task needs at least one sub-environment.")
     if task_names is not None:
-        return with_names(tasks, task_names, seed, action_masks)
+        named_env = with_names(tasks, task_names, seed, action_masks)
+        named_env.set_timeouts(step_timeout, close_timeout)
+        return named_env
     named = name_tasks(tasks)
     check_distinct(named)
     named = {name: as_vec_env(task) for name, task in named.items()}
     with ExitStack() as made:
         venv = make_vec_env(named, n_envs_per_task, vec_env_cls, vec_env_kwargs or {})
         if not any(isinstance(task, VecEnv) for task in named.values()):
-            made.callback(venv.close)
+            made.callback(close_within, venv, close_timeout)
             counts = [n_envs_per_task] * len(named)
             observation_spaces, action_spaces = [spaces_of_tasks(venv, kind, list(named)) for kind in KINDS]
         else:
@@ -266,6 +279,7 @@ def make_task_vec_env(
         indices = np.repeat(np.arange(len(named)), counts).tolist()
         task_env = TaskVecEnv(venv, indices, list(named), action_spaces, action_masks)
         made.pop_all()
+    task_env.set_timeouts(step_timeout, close_timeout)
     if seed is not None:
         task_env.seed(seed)
     return task_env

@@ -6,12 +6,14 @@ from functools import partial
 from typing import Any
 
 import gymnasium as gym
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from sb3_distral.envs.concat_vec_env import ConcatVecEnv
+from sb3_distral.envs.link import CLOSE_TIMEOUT
 from sb3_distral.envs.makers import env_makers
 from sb3_distral.envs.names import Task, check_distinct
 from sb3_distral.envs.remote_vec_env import RemoteVecEnv
+from sb3_distral.envs.workers import close_within, end_processes, first_dead, name_workers, workers_of
 from sb3_distral.errors import UsageError
 
 Makers = Mapping[str, list[Callable[[], gym.Env[Any, Any]]]]
@@ -54,15 +56,15 @@ def make_vec_env(
         return make_remotely(makers, vec_env_cls, vec_env_kwargs)
     # Ids can be drawn, callables may not be; Stable-Baselines3 refuses both in one.
     if len({isinstance(task, str) for task in named.values()}) > 1:
-        return ConcatVecEnv([vec_env_cls(own, **vec_env_kwargs) for own in makers.values()])  # type: ignore[arg-type]
-    return vec_env_cls([maker for own in makers.values() for maker in own], **vec_env_kwargs)  # type: ignore[arg-type]
+        return make_beside_vec_envs(named, n_envs_per_task, vec_env_cls, vec_env_kwargs)
+    return make_in_processes(makers, vec_env_cls, vec_env_kwargs)
 
 
 def make_beside_vec_envs(
     named: Mapping[str, Task], n_envs_per_task: int, vec_env_cls: type[VecEnv], vec_env_kwargs: dict[str, Any]
 ) -> VecEnv:
     """
-    Make the sub-environments of tasks that stand beside VecEnvs.
+    Make a VecEnv for each task that is none, and put all side by side.
 
     :param named: Tasks by name, VecEnvs among them
     :param n_envs_per_task: Sub-environments of each of the others
@@ -78,7 +80,7 @@ def make_beside_vec_envs(
                 venvs.append(task)
             else:
                 venvs.append(make_vec_env({name: task}, n_envs_per_task, vec_env_cls, vec_env_kwargs))
-                made.callback(venvs[-1].close)
+                made.callback(close_within, venvs[-1], CLOSE_TIMEOUT)
         made.pop_all()
     return ConcatVecEnv(venvs)
 
@@ -118,6 +120,34 @@ def already_made(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
     return env
 
 
+def make_in_processes(makers: Makers, vec_env_cls: type[VecEnv], vec_env_kwargs: dict[str, Any]) -> VecEnv:
+    """
+    Make each sub-environment in a process of its own.
+
+    :param makers: Makers of the sub-environments of each task
+    :param vec_env_cls: ``SubprocVecEnv``, or one that is made like it
+    :param vec_env_kwargs: Its arguments
+    :return: One of that class
+    :raises WorkerError: If a process ends
+    """
+    venv = vec_env_cls.__new__(vec_env_cls)  # its processes are known where its constructor fails
+    with ExitStack() as started:
+        if isinstance(venv, SubprocVecEnv):
+            started.callback(end_processes, venv)
+        names = [name for name, own in makers.items() for _ in own]
+        try:
+            together = [maker for own in makers.values() for maker in own]
+            venv.__init__(together, **vec_env_kwargs)  # type: ignore[misc]
+        except (EOFError, ConnectionError) as error:
+            if not isinstance(venv, SubprocVecEnv):
+                raise
+            name_workers(venv, names)
+            raise first_dead([worker.link for worker in workers_of(venv)]).ended() from error
+        name_workers(venv, names)
+        started.pop_all()
+    return venv
+
+
 def make_remotely(makers: Makers, vec_env_cls: type[RemoteVecEnv], vec_env_kwargs: dict[str, Any]) -> VecEnv:
     """
     Make the sub-environments of each task in a process of its own.
@@ -130,9 +160,12 @@ def make_remotely(makers: Makers, vec_env_cls: type[RemoteVecEnv], vec_env_kwarg
     with ExitStack() as started:
         venvs = []
         # A process can take seconds to make its environments, so all do so at the same time.
-        for own in makers.values():
+        for name, own in makers.items():
             venvs.append(vec_env_cls(partial(DummyVecEnv, own), wait=False, **vec_env_kwargs))
+            venvs[-1].link.task_names = [name]
             started.callback(venvs[-1].close)
+        for venv in venvs:
+            started.callback(venv.link.close)  # all of them end at the same time
         for venv in venvs:
             venv.wait_until_made()
         started.pop_all()

@@ -34,6 +34,9 @@ def responsibilities(evidence: th.Tensor) -> th.Tensor:
 
     :param evidence: g_iz, sum of the steps of the exponentiated gradient, shape (n_tasks, k)
     :return: Probabilities, shape (n_tasks, k)
+
+    >>> responsibilities(th.zeros(3, 2)).tolist()
+    [[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
     """
     return th.softmax(evidence - evidence.mean(dim=0), dim=1)
 

@@ -20,6 +20,9 @@ def kl_cost(alpha: float, beta: float) -> float:
     :param alpha: Share of the divergence in the two costs, in [0, 1]
     :param beta: Inverse temperature, > 0, may be infinite
     :return: c_KL, in units of reward per nat
+
+    >>> kl_cost(alpha=0.5, beta=100)
+    0.005
     """
     return alpha / beta
 
@@ -31,6 +34,9 @@ def entropy_cost(alpha: float, beta: float) -> float:
     :param alpha: Share of the divergence in the two costs, in [0, 1]
     :param beta: Inverse temperature, > 0, may be infinite
     :return: c_Ent, in units of reward per nat
+
+    >>> entropy_cost(alpha=1.0, beta=100)
+    0.0
     """
     return (1.0 - alpha) / beta
 
@@ -133,6 +139,9 @@ def task_means(rows: th.Tensor, tasks: th.Tensor, n_tasks: int) -> th.Tensor:
     :param tasks: Task of each row, integers in [0, n_tasks), shape (batch,)
     :param n_tasks: Number of tasks
     :return: The means, 0 for a task without rows, shape (n_tasks, ...)
+
+    >>> task_means(th.tensor([1.0, 3.0, 5.0]), th.tensor([0, 0, 1]), n_tasks=2).tolist()
+    [2.0, 5.0]
     """
     counts = th.bincount(tasks, minlength=n_tasks).clamp(min=1)
     sums = rows.new_zeros(n_tasks, *rows.shape[1:]).index_add(0, tasks, rows)

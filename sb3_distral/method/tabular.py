@@ -57,6 +57,10 @@ def boltzmann_policy(log_prior: Array, q_values: Array, alpha: float, beta: floa
     :param alpha: α, share of the divergence in the two costs, in [0, 1]
     :param beta: β, inverse temperature, > 0, finite
     :return: πi(·|s), shape (..., n_actions)
+
+    >>> uniform, q_values = np.log([0.5, 0.5]), np.array([1.0, 1.0])
+    >>> boltzmann_policy(uniform, q_values, alpha=1.0, beta=5.0).round(3).tolist()
+    [0.5, 0.5]
     """
     values = soft_value(log_prior, q_values, alpha, beta)[..., None]
     policy: Array = np.exp(alpha * log_prior + beta * (q_values - values))
@@ -71,6 +75,9 @@ def distilled_policy_from_counts(counts: Array, pseudocount: float = 1.0) -> Arr
     :param pseudocount: Added to every count, > 0: a state never visited has the uniform policy
     :return: π0(·|s), shape (..., n_actions)
     :raises ValueError: If the pseudocount is not above 0
+
+    >>> distilled_policy_from_counts(np.array([0, 2])).tolist()
+    [0.25, 0.75]
     """
     if not pseudocount > 0:
         raise UsageError(f"pseudocount is {pseudocount}, expected a number above 0; the paper has 1.")

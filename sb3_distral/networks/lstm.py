@@ -1,5 +1,6 @@
 """The paper's column: what it sees through, its LSTM and its read-outs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch as th
@@ -23,8 +24,8 @@ CHUNK = 64
 # Height and width that the convolutions of ImageFeatures need.
 LSTM_SMALLEST_IMAGE = 20
 
-# Arguments of sb3-contrib's policy that a column owns.
-OWNED = ("shared_lstm", "enable_critic_lstm", "share_features_extractor", "lstm_kwargs")
+#: Arguments of sb3-contrib's policy that a column owns, and what it is
+OWNED = {"shared_lstm": True, "enable_critic_lstm": False, "share_features_extractor": True, "lstm_kwargs": None}
 
 
 class ImageFeatures(BaseFeaturesExtractor):
@@ -84,7 +85,7 @@ class LstmColumn(Column, RecurrentActorCriticPolicy):
     :param lstm_hidden_size: Units of each layer of the LSTM
     :param n_lstm_layers: Layers of the LSTM
     :param policy_arguments: All others of :class:`RecurrentActorCriticPolicy`
-    :raises ValueError: If an argument is given that this column owns
+    :raises ValueError: If an argument of sb3-contrib's policies asks for another form, as ``enable_critic_lstm=True``
     """
 
     default_features: type[BaseFeaturesExtractor] = FlattenExtractor
@@ -100,12 +101,8 @@ class LstmColumn(Column, RecurrentActorCriticPolicy):
         n_lstm_layers: int = 1,
         **policy_arguments: Any,
     ):
-        owned = sorted(set(OWNED) & set(policy_arguments))
-        if owned:
-            raise UsageError(
-                f"policy_kwargs holds {owned}, but a column has one LSTM of PyTorch's plain form, from which both "
-                "policy and value are read. Leave them out; lstm_hidden_size and n_lstm_layers may be given."
-            )
+        check_owned(policy_arguments)
+        policy_arguments = {name: value for name, value in policy_arguments.items() if name not in OWNED}
         super().__init__(
             observation_space,
             action_space,
@@ -144,6 +141,23 @@ class LstmMultiInputColumn(LstmColumn):
     """:class:`LstmColumn` for Dict observations."""
 
     default_features = CombinedFeatures
+
+
+def check_owned(policy_arguments: Mapping[str, Any]) -> None:
+    """
+    Refuse arguments of sb3-contrib's policies that ask for what a column is not.
+
+    :param policy_arguments: What the user gave
+    :raises UsageError: If some do. ``enable_critic_lstm=False`` alone does: values read from features, without memory
+    """
+    given = {name: policy_arguments[name] for name in OWNED if name in policy_arguments}
+    is_column = all((value or None) == (OWNED[name] or None) for name, value in given.items())
+    if not is_column or (given.get("enable_critic_lstm") is False and "shared_lstm" not in given):
+        raise UsageError(
+            f"policy_kwargs holds {given}, but a column has one LSTM of PyTorch's plain form, from which both policy "
+            "and value are read: shared_lstm=True, enable_critic_lstm=False. Leave them out; lstm_hidden_size and "
+            "n_lstm_layers may be given."
+        )
 
 
 def evaluate_lstm_column(

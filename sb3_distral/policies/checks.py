@@ -73,9 +73,9 @@ def check_arguments(architecture: Any, distilled_weight: float | None, use_sde: 
         )
     if use_sde:
         raise UsageError(
-            "use_sde=True was given, but the divergence from π0 has no closed form under generalised state-dependent "
-            "exploration. Leave it out; policy_kwargs=dict(state_dependent_std=True) gives standard deviations that "
-            "depend on the state."
+            "use_sde=True was given, but generalised state-dependent exploration draws its noise as a fixed matrix "
+            "times the features of one network, and the product of two policies (8) has no such matrix. Leave it out; "
+            "policy_kwargs=dict(state_dependent_std=True) gives standard deviations that depend on the state."
         )
 
 

@@ -198,6 +198,9 @@ class DistralPolicy(JointPolicy):
     @override
     def predict(self, observation: Any, *args: Any, action_masks: Any = None, **kwargs: Any) -> tuple[Any, Any]:
         if not names_task(observation, self.task_keys):
+            # Of an (observation, info) of gymnasium Stable-Baselines3's method says what to do.
+            if isinstance(observation, tuple):
+                return super().predict(observation)  # type: ignore[arg-type]
             if self.n_tasks > 1 or self.n_distilled > 1:
                 return self._predict_distilled(observation, *args, action_masks=action_masks, **kwargs)
             # The only task's policy is the better one.

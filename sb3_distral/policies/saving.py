@@ -1,244 +1,223 @@
-"""A policy saved alone: weights and a description, from which it is made again without running code of the file."""
+"""Policies as a description and weights, from which they are made again without running code of a file."""
 
-import io
-import json
-import math
-import pickle
-import zipfile
-from collections.abc import Callable
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Mapping
+from typing import Any
 
 import torch as th
-from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
-from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtractor, NatureCNN
-from stable_baselines3.common.utils import get_device
-from torch import nn
 
 from sb3_distral.envs.normalization import normalization_from_json, normalization_of, normalization_to_json
 from sb3_distral.envs.space_json import Json, space_from_json, space_to_json
+from sb3_distral.envs.task_id import keys_in, with_task_space
 from sb3_distral.errors import UsageError
-from sb3_distral.files import atomic_write
 from sb3_distral.method.choices import TaskMask, unmasked
-from sb3_distral.networks.features import FittingExtractor
-from sb3_distral.networks.heads import CnnColumn, Column, MultiInputColumn
-from sb3_distral.networks.lstm import CombinedFeatures, ImageFeatures, LstmCnnColumn, LstmColumn, LstmMultiInputColumn
+from sb3_distral.networks.lstm import LstmColumn
 from sb3_distral.policies.checks import is_finite
+from sb3_distral.policies.columns import PolicyColumns
+from sb3_distral.policies.feedforward import DistralPolicy
 from sb3_distral.policies.recurrent import RecurrentTaskPolicy
-from sb3_distral.policies.task_policy import TaskPolicy
-
-FORMAT = {"format": "policy of sb3-distral", "version": 1}
-
-
-def _by_name(*classes: type[Any]) -> dict[str, type[Any]]:
-    return {own.__name__: own for own in classes}
-
-
-#: The classes that a file may name. A name that is not here is refused: nothing is ever imported by a name in a file.
-COLUMNS = _by_name(Column, CnnColumn, MultiInputColumn, LstmColumn, LstmCnnColumn, LstmMultiInputColumn)
-CLASSES = {
-    "activation_fn": _by_name(nn.Tanh, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Softplus)
-    | _by_name(nn.Sigmoid, nn.Identity),
-    "features_extractor_class": _by_name(FlattenExtractor, NatureCNN, CombinedExtractor)
-    | _by_name(ImageFeatures, CombinedFeatures, FittingExtractor),
-}
-
-ADVICE = (
-    "Save a policy with parts of your own by policy.save(path), and a model by model.save(path); of a model, this "
-    "function takes distilled_policy and task_policy(task)."
+from sb3_distral.policies.task_policy import MixtureTaskPolicy, TaskPolicy
+from sb3_distral.policies.vocabulary import (
+    COLUMNS,
+    POLICIES,
+    check_kind,
+    class_of,
+    describe_arguments,
+    name_of,
+    read_arguments,
 )
 
-
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def _is_size(value: Any) -> bool:
-    return type(value) is int and value > 0
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
-
-
-def _is_architecture(value: Any) -> bool:
-    if isinstance(value, dict):
-        return set(value) <= {"pi", "vf"} and all(_is_architecture(own) for own in value.values())
-    return isinstance(value, list | tuple) and all(map(_is_size, value))
-
-
-def _is_view(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(own, bool | str) for own in value)
-
-
-def _are_extractor_arguments(value: Any) -> bool:
-    known = {"features_dim": _is_size, "cnn_output_dim": _is_size, "normalized_image": _is_flag}
-    return isinstance(value, dict) and all(name in known and known[name](own) for name, own in value.items())
-
-
-#: All other arguments of a column that a file holds, and what they have to be.
-VALUES: dict[str, Callable[[Any], bool]] = {
-    "net_arch": _is_architecture,
-    "features_extractor_kwargs": _are_extractor_arguments,
-    "share_features_extractor": _is_flag,
-    "normalize_images": _is_flag,
-    "ortho_init": _is_flag,
-    "log_std_init": _is_number,
-    "state_dependent_std": _is_flag,
-    "view": _is_view,
-    "lstm_hidden_size": _is_size,
-    "n_lstm_layers": _is_size,
-}
-
-
-def save_policy(policy: BasePolicy, path: str | Path) -> None:
-    """
-    Save π0 or the policy of a task alone, as a zip of a description (JSON) and weights (tensors).
-
-    :func:`load_policy` makes the policy again without running any code of the file, so the file may be given to
-    strangers. Optimizers are left out.
-
-    :param policy: ``model.distilled_policy`` or ``model.task_policy(task)``
-    :param path: File
-    :raises UsageError: If a class is not one that the file has a name for (one of your own, for example), or a
-        parameter is not finite
-    """
-    if not is_finite(policy):
-        raise UsageError(f"The policy is not saved to {path}: it has parameters that are not finite. Train it anew.")
-    if not is_finite(policy):
-        raise UsageError(f"The policy is not saved to {path}: it has parameters that are not finite. Train it anew.")
-    description = json.dumps(describe(policy), indent=2, allow_nan=False)
-    weights = {name: tensor.cpu() for name, tensor in policy.state_dict().items()}
-    with atomic_write(path) as beside, zipfile.ZipFile(beside, "w") as archive:
-        archive.writestr("policy.json", description)
-        with archive.open("policy.pth", "w", force_zip64=True) as member:
-            th.save(weights, member)
-
-
-def load_policy(path: str | Path, device: th.device | str = "auto") -> Any:
-    """
-    Load a policy that :func:`save_policy` has written, without running any code of the file.
-
-    A file may still ask for networks that do not fit into memory.
-
-    :param path: File
-    :param device: Device of the policy
-    :return: A policy of Stable-Baselines3 on plain observations, of the class that was saved
-    :raises UsageError: If the file is damaged or was written by something else
-    """
-    with Path(path).open("rb") as file:
-        try:
-            policy = _read(file)
-        except Exception as error:  # Whatever a strange file leads to
-            raise UsageError(
-                f"{path} cannot be read as a policy ({error}). Pass a file that sb3_distral.save_policy has written; "
-                "one of policy.save(...) is read by the method load of the policy's class, which trusts the file."
-            ) from error
-    return policy.to(get_device(device))
+#: Most columns of a policy, each of which takes memory beside its weights
+MOST_COLUMNS = 1000
 
 
 def describe(policy: BasePolicy) -> Json:
     """
     Describe a policy, all but its weights.
 
-    :param policy: π0 or the policy of a task
+    :param policy: π0, the policy of a task, or that of all tasks
     :return: What ``json.dumps`` takes
     :raises UsageError: If a part of it has no name in the file
     """
+    if isinstance(policy, PolicyColumns):
+        return _describe_columns(policy)
     policy_class: type[Any] = type(policy)
-    two_columns = policy_class in (TaskPolicy, RecurrentTaskPolicy)
+    two_columns = policy_class in (TaskPolicy, RecurrentTaskPolicy, MixtureTaskPolicy)
     own: Any = policy
     column = own.distilled_policy if two_columns else own
     return {
-        **FORMAT,
-        "column": _name_of("policy", type(column), COLUMNS),
-        "arguments": _describe_arguments(column),
+        **_describe_networks(column),
         "distilled_weight": own.distilled_weight if two_columns else None,
+        "responsibilities": own.responsibilities if policy_class is MixtureTaskPolicy else None,
         "task_mask": own.task_mask and own.task_mask._asdict(),
-        "observation_normalization": normalization_to_json(own),
-        "observation_space": space_to_json(policy.observation_space),
-        "action_space": space_to_json(policy.action_space),
+        "observation_normalization": normalization_to_json(getattr(own, "observation_normalization", None)),
     }
 
 
-def _describe_arguments(column: ActorCriticPolicy) -> Json:
-    given = column._get_constructor_parameters()
-    if not isinstance(column, RecurrentActorCriticPolicy):
-        # Stable-Baselines3 forgets it.
-        given["share_features_extractor"] = column.share_features_extractor
-    described = {name: _name_of(name, given[name], known) for name, known in CLASSES.items()}
-    for name in [name for name in VALUES if name in given]:
-        if not VALUES[name](given[name]):
-            raise UsageError(f"{name}={given[name]!r} cannot be described in a file that runs no code. {ADVICE}")
-        described[name] = given[name]
-    return described
+def _describe_networks(column: ActorCriticPolicy) -> Json:
+    return {
+        "column": name_of("policy", type(column), COLUMNS),
+        "arguments": describe_arguments(column),
+        "observation_space": space_to_json(column.observation_space),
+        "action_space": space_to_json(column.action_space),
+    }
 
 
-def _name_of(what: str, own: type[Any], known: dict[str, type[Any]]) -> str:
-    name = getattr(own, "__name__", "")
-    if known.get(name) is not own:
-        raise UsageError(
-            f"The {what} is {own}, which cannot be described in a file that runs no code; expected one of "
-            f"{', '.join(known)}. {ADVICE}"
-        )
-    return name
+def _describe_columns(policy: PolicyColumns) -> Json:
+    masks = policy.task_masks
+    return {
+        "policy": name_of("policy", type(policy), POLICIES),
+        **_describe_networks(policy.copy_distilled()[0]),
+        "architecture": policy.architecture,
+        "distilled_weight": policy.distilled_weight,
+        "n_distilled": policy.n_distilled,
+        "n_tasks": policy.n_tasks,
+        "shows_masks": keys_in(policy.observation_space.spaces).mask in policy.observation_space.spaces,
+        "task_masks": None if masks is None else [mask._asdict() for mask in masks],
+    }
 
 
-def _read(file: IO[bytes]) -> BasePolicy:
-    with zipfile.ZipFile(file) as archive:
-        described = json.loads(archive.read("policy.json"))
-        weights = io.BytesIO(archive.read("policy.pth"))
-    found = {name: described.get(name) for name in FORMAT}
-    if found != FORMAT:
-        raise UsageError(f"its format is {found}, expected {FORMAT}")
+def weights_of(policy: BasePolicy) -> dict[str, th.Tensor]:
+    """
+    Give the weights of a policy that belong into its file.
+
+    :param policy: The policy
+    :return: Tensors by name, without the π0 of earlier tasks that rehearsal remembers
+    :raises UsageError: If one is not finite
+    """
+    if not is_finite(policy):
+        raise UsageError("The policy is not saved: it has parameters that are not finite. Train it anew.")
+    state = policy.state_dict()
+    names = [name for name, first in first_names(state).items() if name == first]
+    return {name: state[name] for name in names if not name.startswith("former_distilled_policy.")}
+
+
+def first_names(state: Mapping[str, th.Tensor]) -> dict[str, str]:
+    """
+    Find tensors that have several names: a features extractor that actor and critic share has three.
+
+    :param state: Tensors by name
+    :return: By name, the first name of the same tensor
+    """
+    first: dict[Any, str] = {}
+    return {name: first.setdefault(own.data_ptr() or name, name) for name, own in state.items()}
+
+
+def build(described: Json, weights: Mapping[str, th.Tensor]) -> Any:
+    """
+    Make the policy that :func:`describe` has described.
+
+    :param described: The description
+    :param weights: Its weights by name
+    :return: The policy
+    :raises Exception: Of any kind, if it is no such description, or the weights are others: those of too few numbers
+        are refused before memory is taken
+    """
+    for part in ("column", "observation_space", "action_space", "arguments"):
+        check_kind(part, described.get(part), str if part == "column" else dict)
+    arguments = read_arguments(described["arguments"])
+    own_spaces = space_from_json(described["observation_space"]), space_from_json(described["action_space"])
+    column_class = class_of("column", described["column"], COLUMNS)
+    check_weights(column_class, own_spaces, arguments, _count_columns(described), weights)
     # Initial weights are overwritten at once: drawing them must not move the generators of a training.
     with th.random.fork_rng():
-        policy = _build(described)
-    try:
-        policy.load_state_dict(th.load(weights, map_location="cpu", weights_only=True))
-    except pickle.UnpicklingError as error:
-        raise UsageError("policy.pth holds something else than tensors, of which nothing was run") from error
+        make = _make_columns if "policy" in described else _make_single
+        policy = make(described, column_class, own_spaces, arguments)
+    names = first_names(policy.state_dict())
+    unknown = {name: own for name, own in weights.items() if name not in names}
+    policy.load_state_dict({name: weights[first] for name, first in names.items() if first in weights} | unknown)
+    if not is_finite(policy):
+        raise UsageError("it holds parameters that are not finite")
     return policy
 
 
-def _build(described: Json) -> BasePolicy:
-    column_class, weight = _class_of("column", described["column"], COLUMNS), described["distilled_weight"]
-    arguments = {name: _argument_from_json(name, value) for name, value in described["arguments"].items()}
-    own_spaces = space_from_json(described["observation_space"]), space_from_json(described["action_space"])
+def _count_columns(described: Json) -> int:
+    if "policy" not in described:
+        shares = described.get("responsibilities")
+        check_kind("responsibilities", shares, list, None)
+        return 1 if described["distilled_weight"] is None else 1 + len(shares or [1])
+    for part, kind in {"n_tasks": int, "n_distilled": int, "shows_masks": bool}.items():
+        check_kind(part, described[part], kind)
+    n_tasks, n_distilled = described["n_tasks"], described["n_distilled"]
+    if not 0 < n_tasks <= MOST_COLUMNS:
+        raise UsageError(f"it describes {n_tasks} tasks, expected 1 to {MOST_COLUMNS}")
+    return int(n_distilled if described["architecture"] == "shared" else n_distilled + n_tasks)
+
+
+def check_weights(
+    column_class: Any, own_spaces: Any, arguments: Mapping[str, Any], n_columns: int, weights: Mapping[str, th.Tensor]
+) -> None:
+    """
+    Refuse a description of networks whose weights are not there, before they are made.
+
+    :param column_class: Class of every column
+    :param own_spaces: Its spaces of observations and actions
+    :param arguments: Its arguments
+    :param n_columns: How many there are
+    :param weights: The weights that there are
+    :raises UsageError: If they are fewer than such columns have
+    """
+    if not 0 < n_columns <= MOST_COLUMNS:
+        raise UsageError(f"it describes {n_columns} networks, expected 1 to {MOST_COLUMNS}")
+    # On this device tensors have a shape and no memory.
+    nowhere = th.device("meta")
+    shapes_alone: Any = type("ShapesAlone", (column_class,), {"device": nowhere})
+    with th.random.fork_rng(), nowhere:
+        seeing_all = {name: value for name, value in arguments.items() if name != "view"}
+        column = shapes_alone(*own_spaces, BasePolicy._dummy_schedule, **seeing_all)
+    needed = n_columns * sum(parameter.numel() for parameter in column.parameters())
+    given = sum(tensor.numel() for tensor in weights.values())
+    if given < needed:
+        raise UsageError(f"it describes networks of {needed} weights, but holds {given} numbers")
+
+
+def _make_single(described: Json, column_class: type[Any], own_spaces: Any, arguments: dict[str, Any]) -> Any:
+    weight, shares = described["distilled_weight"], described.get("responsibilities")
     policy: Any
     if weight is None:
         policy = column_class(*own_spaces, BasePolicy._dummy_schedule, **arguments)
     else:
         without_view = {name: value for name, value in arguments.items() if name != "view"}
-        policy_class = RecurrentTaskPolicy if issubclass(column_class, LstmColumn) else TaskPolicy
-        policy = policy_class(
-            *own_spaces, column_class, without_view, float(weight), distilled_view=arguments.get("view")
-        )
+        is_recurrent = issubclass(column_class, LstmColumn)
+        own: dict[str, Any] = {} if shares is None else {"responsibilities": [float(share) for share in shares]}
+        policy_class: Any = MixtureTaskPolicy if own else RecurrentTaskPolicy if is_recurrent else TaskPolicy
+        view = arguments.get("view")
+        policy = policy_class(*own_spaces, column_class, without_view, float(weight), distilled_view=view, **own)
     if described["task_mask"] is not None:
         policy.set_task_mask(_mask_from_json(described["task_mask"], unmasked(policy.action_space)))
-    if described["observation_normalization"] is not None:
-        policy.observation_normalization = normalization_from_json(described["observation_normalization"])
-        normalization_of(policy)  # refuses that of other observations
-    return policy  # type: ignore[no-any-return]
+    policy.observation_normalization = normalization_from_json(described["observation_normalization"])
+    normalization_of(policy)  # refuses that of other observations
+    return policy
 
 
-def _argument_from_json(name: str, value: Any) -> Any:
-    if name in CLASSES:
-        return _class_of(name, value, CLASSES[name])
-    if name not in VALUES or not VALUES[name](value):
-        raise UsageError(f"{name}={value!r} is no argument of a column")
-    return value
-
-
-def _class_of(what: str, name: Any, known: dict[str, type[Any]]) -> type[Any]:
-    if name not in known:
-        raise UsageError(f"the {what} is {name!r}, expected one of {', '.join(known)}")
-    return known[name]
+def _make_columns(described: Json, column_class: type[Any], own_spaces: Any, arguments: dict[str, Any]) -> Any:
+    policy_class = class_of("policy", described["policy"], POLICIES)
+    plain, action_space = own_spaces
+    if policy_class.column_class is not column_class:
+        raise UsageError(f"its policy {described['policy']} has no columns of the class {described['column']}")
+    every = None if described["task_masks"] is None and not described["shows_masks"] else unmasked(action_space)
+    masks = described["task_masks"]
+    if masks is not None and len(masks) != described["n_tasks"]:
+        raise UsageError(f"it holds {len(masks)} task_masks for {described['n_tasks']} tasks")
+    n_choices = len(every.own) if every is not None and described["shows_masks"] else None
+    view = arguments.pop("view", None)
+    policy: DistralPolicy = policy_class(
+        with_task_space(plain, described["n_tasks"], n_choices),
+        action_space,
+        BasePolicy._dummy_schedule,
+        architecture=described["architecture"],
+        distilled_weight=described["distilled_weight"],
+        n_distilled=described["n_distilled"],
+        distilled_view=view,
+        task_masks=None if masks is None else [_mask_from_json(mask, every) for mask in masks],  # type: ignore[arg-type]
+        **arguments,
+    )
+    return policy
 
 
 def _mask_from_json(described: Json, every: TaskMask) -> TaskMask:
     mask = TaskMask(**described)
-    if any(len(part) != len(every.own) or not all(map(_is_flag, part)) for part in mask):
+    is_right = all(isinstance(part, list) and all(isinstance(own, bool) for own in part) for part in mask)
+    if not is_right or any(len(part) != len(every.own) for part in mask):
         raise UsageError(f"its task_mask is {mask}, expected {len(every.own)} times true or false in each part")
     return mask

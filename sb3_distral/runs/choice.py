@@ -8,6 +8,9 @@ from sb3_distral import tasks
 from sb3_distral.envs.task_vec_env import TaskVecEnv, make_task_vec_env
 from sb3_distral.errors import UsageError
 
+#: Largest arguments of suites, which take memory
+MOST = {"n_tasks": 1000, "size": 999}
+
 
 @dataclass(kw_only=True)
 class TaskChoice:
@@ -64,7 +67,8 @@ class TaskChoice:
         List the arguments of the suite.
 
         :return: The arguments, with the defaults of those not given; of gymnasium ids none
-        :raises UsageError: If the suite or an argument is unknown, or an argument is negative or should be an integer
+        :raises UsageError: If the suite or an argument is unknown, or an argument is negative, too large or should be
+            an integer
         """
         if self.suite is None:
             if self.suite_arguments:
@@ -74,7 +78,10 @@ class TaskChoice:
             raise UsageError(f"There is no suite {self.suite!r}; expected one of {sorted(tasks.SUITES)}.")
         values = {**tasks.default_arguments(self.suite), "n_tasks": tasks.SUITES[self.suite].n_tasks}
         for name, value in self.suite_arguments.items():
+            most = MOST.get(name, float("inf"))
             kind = "number" if isinstance(values.get(name), float) else "natural number"
+            if value > most:
+                raise UsageError(f"--suite-arguments got {f'{name}={value}'!r}; expected at most {name}={most}.")
             if name not in values or value < 0 or (kind == "natural number" and not isinstance(value, int)):
                 raise UsageError(
                     f"--suite-arguments got {f'{name}={value}'!r}; expected a {kind} for one of the names "

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.utils import set_random_seed
+from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_distral.algorithms.base import DistralAlgorithm
+from sb3_distral.algorithms.acting import ActingModel
 from sb3_distral.algorithms.evaluation import DistilledPredictor, evaluate_tasks
 from sb3_distral.envs.distilled_prior import as_seen_by_policies
+from sb3_distral.envs.normalization import normalize_as_trained
 from sb3_distral.envs.task_id import plain_space
 from sb3_distral.envs.task_vec_env import TaskVecEnv
 from sb3_distral.errors import UsageError
@@ -79,28 +81,33 @@ def evaluate(
     n_episodes: int = 20,
     deterministic: bool = False,
     seed: int = 0,
+    trust: bool = False,
 ) -> Evaluation:
     """
     Evaluate every task policy of a saved model, and its distilled policy on every task.
 
-    :param path: Folder of a run, or zip file of a model
+    :param path: Folder of a run, or file of a model
     :param tasks: Tasks in place of those of the training. A choice without suite and ids stands for the training's own,
         with other arguments of the suite
     :param n_episodes: Episodes of each task
     :param deterministic: Take the likeliest actions
     :param seed: Seed of tasks and actions
+    :param trust: Whether files may run code: a model of the method ``save``, which is a pickle, and modules that
+        environment ids of the run name
     :return: The returns; of π0 alone where the tasks are not those of the training
-    :raises UsageError: If there is no model that can be used, or it cannot act in the tasks
+    :raises UsageError: If there is no model that can be used, it cannot act in the tasks, or it has to be trusted
     """
     check_at_least(0, seed=seed)
     check_at_least(1, n_episodes=n_episodes)
-    file, model = load_saved(path)
+    file, model = load_saved(path, trust)
     trained = Training.read(run_folder(path))
-    choice = choose_tasks(path, tasks or TaskChoice(), trained)
-    with closing(choice.make_eval_env(n_episodes)) as env:
-        check_spaces(model, env)
+    choice = choose_tasks(path, tasks or TaskChoice(), trained, trust)
+    with closing(choice.make_eval_env(n_episodes)) as task_env:
+        check_spaces(model, task_env)
+        env = as_trained(model, task_env)
         policies: dict[str, Any]
-        if choice.is_same(trained) if trained is not None else env.task_names == model.task_names:
+        if choice.is_same(trained) if trained is not None else task_env.task_names == model.task_names:
+            check_tasks(path, model, task_env)
             policies = {TASK_POLICY: model, DISTILLED_POLICY: DistilledPredictor.of(model)}
         else:
             policies = {DISTILLED_POLICY: DistilledPredictor(model.distilled_policy)}
@@ -122,21 +129,29 @@ def evaluate(
     )
 
 
-def choose_tasks(path: Path, given: TaskChoice, trained: TaskChoice | None) -> TaskChoice:
+def choose_tasks(path: Path, given: TaskChoice, trained: TaskChoice | None, trust: bool = False) -> TaskChoice:
     """
     Choose the tasks of an evaluation.
 
     :param path: Folder of a run, or file of a model
     :param given: What the user gave
     :param trained: Tasks of the training, if known
+    :param trust: Whether those may name modules, which are imported
     :return: The tasks
-    :raises UsageError: If none are given or known
+    :raises UsageError: If none are given or known, or they name modules and are not trusted
     """
     if given.suite is not None or given.envs:
         return TaskChoice(suite=given.suite, envs=given.envs, suite_arguments=given.suite_arguments)
     if trained is None:
         raise UsageError(
             f"There is no {OPTIONS} beside {path} that says which tasks it was trained on. Pass --suite or --envs."
+        )
+    importing = [env_id for env_id in trained.envs if ":" in env_id]
+    if importing and not trust:
+        raise UsageError(
+            f"The {OPTIONS} of {path} names the environment {importing[0]!a}: to make it, the Python module "
+            f"{importing[0].partition(':')[0]!a} would be imported, which runs its code. If the run is yours, or comes "
+            "from someone you trust, pass --trust (trust=True in Python); else give the tasks yourself, by --envs."
         )
     return TaskChoice(
         suite=trained.suite,
@@ -145,7 +160,42 @@ def choose_tasks(path: Path, given: TaskChoice, trained: TaskChoice | None) -> T
     )
 
 
-def check_spaces(model: DistralAlgorithm, env: TaskVecEnv) -> None:
+def check_tasks(path: Path, model: ActingModel, env: TaskVecEnv) -> None:
+    """
+    Check that a model has the policies of the tasks that its run says it was trained on.
+
+    :param path: Folder of the run, or file of the model
+    :param model: The model
+    :param env: The tasks
+    :raises UsageError: If it has those of others
+    """
+    if env.task_names != model.task_names:
+        raise UsageError(
+            f"The {OPTIONS} of {path} says that there are the tasks {env.task_names}, but the model has "
+            f"{model.task_names}: the two are not of one training. Move the model into a folder of its own, and pass "
+            "--suite or --envs."
+        )
+
+
+def as_trained(model: ActingModel, env: TaskVecEnv) -> VecEnv:
+    """
+    Normalise observations as in the training of a model.
+
+    :param model: The model
+    :param env: Tasks
+    :return: The tasks, in a ``VecNormalize`` where those of the training were
+    :raises UsageError: If each of those was in one of its own
+    """
+    if model.task_normalizations:
+        raise UsageError(
+            "Each task of the training was in a VecNormalize of its own, which these tasks are not. Evaluate it in "
+            "Python: evaluate_policy(policy, normalize_as_trained(venv, policy)) with policy = model.task_policy(…)."
+        )
+    # π0 of several carry the same.
+    return normalize_as_trained(env, model.distilled_policies[0])
+
+
+def check_spaces(model: ActingModel, env: TaskVecEnv) -> None:
     """
     Check that a model can act in tasks.
 
@@ -165,7 +215,7 @@ def check_spaces(model: DistralAlgorithm, env: TaskVecEnv) -> None:
             )
 
 
-def make_notes(model: DistralAlgorithm, trained: TaskChoice | None, returns: Returns) -> tuple[str, ...]:
+def make_notes(model: ActingModel, trained: TaskChoice | None, returns: Returns) -> tuple[str, ...]:
     """
     Say what a reader of the returns has to know.
 
@@ -184,6 +234,6 @@ def make_notes(model: DistralAlgorithm, trained: TaskChoice | None, returns: Ret
         notes.append(
             f"No {OPTIONS} is beside the model: tasks of the same names are taken for those it was trained on."
         )
-    if model.policy.architecture == "one_column" and not model.costs.kl.any():
+    if model.policy.architecture == "one_column" and not model.policy.distilled_is_trained:
         notes.append("No regularisation ties the task policies to π0 here, so π0 was never trained.")
     return tuple(notes)

@@ -42,7 +42,7 @@ def write_film(evaluation: Evaluation, folder: Path) -> Path:
     with closing(evaluation.tasks.make_env(1, "rgb_array")) as env:
         if env.render_mode != "rgb_array":
             raise UsageError("There is no film: not all of the tasks have the render mode 'rgb_array'.")
-        model = load_saved(evaluation.path).model
+        model = load_saved(evaluation.path, trust=True).model  # as it was evaluated
         policy: Any = model if TASK_POLICY in evaluation.returns else DistilledPredictor(model.distilled_policy)
         set_random_seed(evaluation.seed)
         env.seed(evaluation.seed)

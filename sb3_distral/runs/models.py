@@ -1,19 +1,19 @@
 """The class of a model, new or from a file, and whether its numbers are still numbers."""
 
-import json
-import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import is_image_space
-from stable_baselines3.common.save_util import json_to_data
 
 from sb3_distral.algorithms.a2c import DistralA2C
 from sb3_distral.algorithms.base import DistralAlgorithm
 from sb3_distral.algorithms.ppo import DistralPPO
 from sb3_distral.algorithms.recurrent import RecurrentDistralA2C, RecurrentDistralPPO
+from sb3_distral.algorithms.saving import NoModelError, read_saved
+from sb3_distral.algorithms.sharing import SharedModel, load_policy
+from sb3_distral.archives import DAMAGE
 from sb3_distral.envs.task_id import plain_space
 from sb3_distral.envs.task_vec_env import TaskVecEnv
 from sb3_distral.errors import UsageError
@@ -102,23 +102,42 @@ def saved_class(path: Path) -> type[DistralAlgorithm]:
     :raises UnusableModelError: If the file is damaged or no model of a Distral algorithm
     """
     try:
+        saved = read_saved(path, "policy_class")
+    except NoModelError as error:
+        raise UnusableModelError(f"{error}") from error
+    learner = LEARNERS["ppo" if "clip_range" in saved["names"] else "a2c"]
+    return learner.recurrent if saved["policy_class"].is_recurrent else learner.plain
+
+
+def is_pickle(path: Path) -> bool:
+    """
+    Tell files of the method ``save`` from all others, without loading them.
+
+    :param path: A file
+    :return: Whether it is a zip that Stable-Baselines3 would load, running code in it
+    """
+    try:
         with ZipFile(path) as archive:
-            if (damaged := archive.testzip()) is not None:
-                raise BadZipFile(f"the checksum of {damaged} is wrong")
-            data = json.loads(archive.read("data"))
-    except (BadZipFile, EOFError, KeyError, RuntimeError, ValueError, zlib.error) as error:
-        raise UnusableModelError(
-            f"{path} is damaged or no model ({error}). Put it back from a copy, or pass a file that the method save of "
-            "a Distral model has written."
-        ) from error
-    if "task_names" not in data:
-        raise UnusableModelError(
-            f"{path} is no model of a Distral algorithm; it may be one of Stable-Baselines3's own. Pass a file that "
-            "the method save of a Distral model has written."
+            return "data" in archive.namelist()
+    except DAMAGE:
+        return False
+
+
+def load_policies(path: Path) -> SharedModel:
+    """
+    Load the policies of a model from a file that runs no code.
+
+    :param path: File of ``save_policy``
+    :return: The policies
+    :raises UsageError: If it is something else, the policy of a single task for example
+    """
+    loaded = load_policy(path)
+    if not isinstance(loaded, SharedModel):
+        raise UsageError(
+            f"{path} holds a single policy ({type(loaded).__name__}); expected the policies of a whole model, "
+            "save_policy(model, path). In Python load_policy(path) is what evaluate_policy takes."
         )
-    policy_class = json_to_data(json.dumps({"policy_class": data["policy_class"]}))["policy_class"]
-    learner = LEARNERS["ppo" if "clip_range" in data else "a2c"]
-    return learner.recurrent if policy_class.is_recurrent else learner.plain
+    return loaded
 
 
 def check_finite(model: DistralAlgorithm) -> None:

@@ -1,6 +1,5 @@
 """A training by its options: from the beginning or from where it was interrupted, to the model in its folder."""
 
-import json
 import logging
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
@@ -13,6 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback, ProgressBarCallback
 from typing_extensions import Self
 
 from sb3_distral.algorithms.base import DistralAlgorithm
+from sb3_distral.algorithms.sharing import save_policy
 from sb3_distral.algorithms.table1 import algorithm_arguments
 from sb3_distral.algorithms.task_evaluation import TaskEvalCallback
 from sb3_distral.envs.task_vec_env import TaskVecEnv
@@ -20,17 +20,22 @@ from sb3_distral.errors import UsageError
 from sb3_distral.method.controller import CostController
 from sb3_distral.runs.choice import TaskChoice, check_at_least, check_positive
 from sb3_distral.runs.folder import (
+    BEST_POLICIES,
     CHECKPOINTS,
     EVALUATIONS,
     MODEL,
     OPTIONS,
+    POLICIES,
+    KeepPolicies,
     LastCheckpoints,
     load_newest_checkpoint,
     make_logger,
     remove_unfinished,
     write_json,
 )
+from sb3_distral.runs.lock import LOCK, exclusive
 from sb3_distral.runs.models import LEARNERS, algorithm_class, check_finite, load_model
+from sb3_distral.runs.reading import read_options
 
 log = logging.getLogger(__name__)
 
@@ -106,19 +111,7 @@ class Training(TaskChoice):
         :raises UsageError: If they cannot be read
         """
         path = folder / OPTIONS
-        if not path.exists():
-            return None
-        try:
-            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            values["envs"] = tuple(values["envs"])
-            if isinstance(values["suite_arguments"], list):  # as words, in runs of version 0.1
-                words = (word.split("=") for word in values["suite_arguments"])
-                values["suite_arguments"] = {name: int(value) for name, value in words}
-            return cls(**values, output=folder)
-        except (KeyError, TypeError, ValueError) as error:
-            raise UsageError(
-                f"{path} cannot be read ({error!r}); expected the options of a training as JSON."
-            ) from error
+        return cls(**read_options(path, Training), output=folder) if path.exists() else None
 
     def options(self) -> dict[str, Any]:
         """
@@ -137,16 +130,32 @@ class Training(TaskChoice):
         Train to the end and save the model; of a finished run nothing is left to do.
 
         :param resume: Go on with the run in the folder, from its newest checkpoint, if there is one. The grid suites go
-            on amid their episodes, other tasks begin new ones
+            on amid their episodes, other tasks begin new ones. Checkpoints are pickles, which can run code: the folder
+            has to be one that you trust
         :return: File of the model
-        :raises UsageError: If an option is out of range, the folder holds something else, or the training diverges
+        :raises UsageError: If an option is out of range, the folder holds something else or another training is in it,
+            or the training diverges
         """
         self.check_options()
-        self.check_folder(resume)
+        self.check_folder(resume)  # before anything is written into a folder of somebody else
+        with exclusive(self.folder):
+            self.check_folder(resume)
+            return self.train_alone(resume)
+
+    def train_alone(self, resume: bool) -> Path:
+        """
+        Train where no other training is in the folder.
+
+        :param resume: As :meth:`train`
+        :return: File of the model
+        :raises UsageError: As :meth:`train`
+        """
         th.set_num_threads(self.n_threads)
         path = self.folder / MODEL
         if path.exists():
-            load_model(path)  # refuses one that diverged, which earlier versions have saved
+            model = load_model(path)  # refuses one that diverged, which earlier versions have saved
+            if not (self.folder / POLICIES).exists():  # which they have not
+                save_policy(model, self.folder / POLICIES)
             log.info("The run in %s is finished: nothing is left to do.", self.folder)
             return path
         with closing(self.make_env(self.n_envs_per_task)) as env:
@@ -157,6 +166,7 @@ class Training(TaskChoice):
                 self.learn(model)
             finally:  # also where numbers that are none made it fail
                 check_finite(model)
+            save_policy(model, self.folder / POLICIES)
             model.save(path)
         return path
 
@@ -194,7 +204,7 @@ class Training(TaskChoice):
         :raises UsageError: If the folder holds anything but, with ``resume``, a run with these options
         """
         folder = self.folder
-        if not folder.exists() or not any(folder.iterdir()):
+        if not folder.exists() or all(path.name == LOCK for path in folder.iterdir()):
             return
         begun = Training.read(folder)
         if not resume or begun is None:
@@ -283,6 +293,7 @@ class Training(TaskChoice):
                 held_out=held_out,
                 log_path=self.folder / EVALUATIONS,
                 best_model_save_path=self.folder,
+                callback_on_new_best=KeepPolicies(self.folder / BEST_POLICIES),
             )
             callbacks.append(evaluation)
         return callbacks

@@ -73,6 +73,10 @@ def make(
     :return: ``n_tasks * n_envs_per_task`` sub-environments
     :raises ValueError: if there is no such suite or an argument is outside its range
     :raises ImportError: if a suite of MiniWorld was asked for, and MiniWorld or OpenGL is missing
+
+    >>> env = make("grid-mazes", n_envs_per_task=2, n_tasks=4, seed=0)
+    >>> env.num_envs, env.task_names
+    (8, ['maze-0', 'maze-1', 'maze-2', 'maze-3'])
     """
     if name not in SUITES:
         raise UsageError(f"There is no suite {name!r}, expected one of {sorted(SUITES)}; pass one of these names.")
@@ -90,6 +94,9 @@ def default_arguments(name: str) -> dict[str, float]:
 
     :param name: a key of ``SUITES``
     :return: defaults by name; one that is an integer takes integers alone
+
+    >>> default_arguments("grid-likeness")["likeness"]
+    0.5
     """
     return dict(SUITES[name].arguments)
 

@@ -93,3 +93,17 @@ def test_arguments_are_taken_by_their_position_too():
     for arguments, named in (([1e-3], {"learning_rate": 1.0}), (range(40), {})):
         with pytest.raises(UsageError, match=r"arguments were given by position.*Give each once"):
             DistralA2C("MlpPolicy", TASKS, *arguments, **named)
+
+
+@pytest.mark.parametrize("given", [{"net_arch": [4]}, {"net_arch": [4], "architecture": "two_columns"}], ids=len)
+def test_the_policy_kwargs_of_the_constructor_may_be_given_again(given, saved):
+    assert DistralA2C.load(saved, env=TASKS, policy_kwargs=given).learn(20).policy_kwargs["net_arch"] == [4]
+    with pytest.raises(ValueError, match="policy kwargs do not equal"):
+        DistralA2C.load(saved, env=TASKS, policy_kwargs=given | {"net_arch": [5]})
+
+
+def test_a_file_that_is_no_zip_is_refused_in_the_words_of_stable_baselines3(tmp_path):
+    path = tmp_path / "model.zip"
+    path.write_text("no zip")
+    with pytest.raises(UsageError, match=r"model\.zip is damaged.*wasn't a zip-file.*pass a file"):
+        DistralA2C.load(path)

@@ -146,3 +146,9 @@ def test_tasks_are_told_by_index_or_by_name():
     for wrong in (1.7, "third", 2, -1, [0, 1.5]):
         with pytest.raises(UsageError, match=r"names the tasks .* expected integers below 2, or names among \['first'"):
             model.predict({**one, "task": wrong})
+
+
+@pytest.mark.parametrize("tasks", [{"only": TASKS["first"]}, TASKS], ids=["one", "two"])
+def test_what_a_reset_of_gymnasium_gives_is_refused_in_the_words_of_stable_baselines3(tasks):
+    with pytest.raises(ValueError, match="mixing Gym API"):
+        distral(tasks).predict((observations()[0], {}))

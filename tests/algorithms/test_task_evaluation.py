@@ -5,6 +5,7 @@ import json
 import gymnasium as gym
 import numpy as np
 import pytest
+from envs.messages import refuses
 from integration.toys import Recorder, Toy, same, training_state
 from stable_baselines3.common.callbacks import BaseCallback, StopTrainingOnRewardThreshold
 from stable_baselines3.common.logger import configure
@@ -186,12 +187,12 @@ def test_progress_is_printed_if_asked_for(decided, capsys):
 
 
 def test_names_of_tasks_are_safe_as_names_of_folders(tmp_path):
-    names = ["distilled", "sb3/Maze v0", "sb3_Maze_v0", "..", "A", "a"]
+    names = ["distilled", "sb3:Maze v0", "sb3_Maze_v0", "a..b", "A", "a"]
     tasks = dict.fromkeys(names, Chooser)
     model = DistralA2C(tasks, architecture="one_column", learning_rate=0.0, device="cpu")
     prefer(model, 2, 0, 1, 2, 0, 1, 2)
     model.learn(60, TaskEvalCallback(tasks, 1, 10, log_path=tmp_path / "log"))
-    folders = ["distilled_", "sb3_Maze_v0", "sb3_Maze_v0_", "_.", "A", "a_"]
+    folders = ["distilled_", "sb3_Maze_v0", "sb3_Maze_v0_", "a..b", "A", "a_"]
     assert sorted(path.name for path in (tmp_path / "log").iterdir() if path.is_dir()) == sorted(
         ["distilled", *folders]
     )
@@ -294,3 +295,15 @@ def test_tasks_with_other_observations_are_refused_at_once(argument, decided):
     with pytest.raises(UsageError, match=rf"\(4,\), float32\) as {argument}; expected those of the training, .*\(3,\)"):
         decided.learn(10, callback=TaskEvalCallback(tasks["eval_env"], held_out=tasks["held_out"]))
     assert decided.num_timesteps == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"[]", b'{"mean_reward": "much", "best_by": "tasks"}', b"[" * 10**5])
+def test_damaged_files_of_earlier_evaluations_are_named_at_once(content, decided, tmp_path):
+    decided.learn(20, evaluation(tmp_path, best_model_save_path=tmp_path))
+    for name in ("best_model.json", "a/evaluations.npz"):
+        good = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content)
+        with refuses(name, "cannot be read", "Put it back from a copy") as error:
+            decided.learn(20, evaluation(tmp_path, best_model_save_path=tmp_path), reset_num_timesteps=False)
+        assert f"{error.value}".isprintable()
+        (tmp_path / name).write_bytes(good)

@@ -1,5 +1,6 @@
 """What all commands do: help, errors of the user and of the program, interruptions."""
 
+import os
 import re
 import subprocess
 import sys
@@ -21,6 +22,27 @@ def test_help_of_the_modules(module):
     process = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
     assert "train" in process.stdout and "evaluate" in process.stdout
+
+
+ASCII = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["sb3_distral", "train", "--help"], ["sb3_distral", "evaluate", "--help"], ["experiments.view", "run", "-h"]],
+)
+def test_help_on_a_terminal_that_has_only_ascii(words):
+    process = subprocess.run([sys.executable, "-m", *words], capture_output=True, env=os.environ | ASCII)
+    assert process.returncode == 0, process.stderr
+    assert "usage" in process.stdout.decode("ascii")
+
+
+def test_an_evaluation_on_a_terminal_that_has_only_ascii(finished):
+    command = [sys.executable, "-m", "sb3_distral", "evaluate", str(finished), "--n-episodes", "2"]
+    process = subprocess.run(command, capture_output=True, env=os.environ | ASCII)
+    assert process.returncode == 0, process.stderr
+    said = process.stdout.decode("ascii")
+    assert "distilled policy ?0" in said and "maze-1" in said and " ? " in said
 
 
 def test_the_script_is_installed():

@@ -9,7 +9,12 @@ ROOT = Path(__file__).parents[2]
 LINKS = sorted(
     {
         (str(page.relative_to(ROOT)), path)
-        for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
+        for page in (
+            ROOT / "README.md",
+            ROOT / "CONTRIBUTING.md",
+            *(ROOT / "docs").glob("*.md"),
+            *(ROOT / "docs" / "api").glob("*.md"),
+        )
         for path in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8"))
     }
 )

@@ -1,4 +1,4 @@
-"""What README.md says, against the code."""
+"""What README.md says, and the pages that began in it, against the code."""
 
 import re
 from pathlib import Path
@@ -8,36 +8,37 @@ import pytest
 
 from sb3_distral import ALGORITHMS, DistralA2C, DistralPPO, TaskEvalCallback, tasks
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EQUATIONS = (ROOT / "docs" / "equations.md").read_text(encoding="utf-8")
+LOGS = (ROOT / "docs" / "guide-logs.md").read_text(encoding="utf-8")
+START = (ROOT / "docs" / "start.md").read_text(encoding="utf-8")
 
 
-def section(heading: str) -> str:
+def first_cells(text: str) -> list[list[str]]:
     """
-    :param heading: A heading of the second level
-    :return: Text of the section
+    :param text: Text with a table
+    :return: Code in the first two cells of each of its rows
     """
-    return README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-
-
-def first_cells(heading: str) -> list[list[str]]:
-    """
-    :param heading: A heading of the second level
-    :return: Code in the first two cells of each row of its table
-    """
-    rows = [line.strip("|").split("|") for line in section(heading).splitlines() if line.startswith("| `")]
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| `")]
     return [[code for cell in row[:2] for code in re.findall(r"`([^`]+)`", cell)] for row in rows]
 
 
 def test_table_of_algorithms_is_algorithms() -> None:
     # The cells are code: alpha=1.0, architecture="two_columns", …
-    table = {name: eval(f"dict({arguments})") for name, arguments in first_cells("The seven algorithms")}
+    table = {name: eval(f"dict({arguments})") for name, arguments in first_cells(EQUATIONS)}
     assert table == ALGORITHMS
 
 
-def test_python_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("text", [README, START], ids=["README", "start"])
+def test_python_blocks_run(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (block,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    exec(re.sub(r"\.learn\([\d_]+", ".learn(640", block), {})
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    exec(re.sub(r"\.learn\([\d_]+", ".learn(640", "\n".join(blocks)), {})
+
+
+def test_readme_is_one_screen() -> None:
+    assert len(README.splitlines()) <= 90
 
 
 def test_every_logged_key_is_explained_and_exists() -> None:
@@ -50,7 +51,7 @@ def test_every_logged_key_is_explained_and_exists() -> None:
     pendulums = tasks.make("pendulums", seed=0, n_tasks=2)
     for environment in (env, pendulums):
         logged |= keys_of(DistralPPO(environment, seed=0, n_steps=100, batch_size=100, n_epochs=1), log_interval=1)
-    explained = {cells[0] for cells in first_cells("What is logged")}
+    explained = {cells[0] for cells in first_cells(LOGS)}
     own = {re.sub(r"/(maze|pendulum)-\d", "/<task>", key) for key in logged}
     assert {re.sub(r"distilled_\d", "distilled_<k>", key) for key in own} == explained
 

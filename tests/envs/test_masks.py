@@ -201,3 +201,12 @@ def test_keys_of_the_users_own_are_refused_with_advice(key):
     space = spaces.Dict({key: spaces.MultiBinary(2), "far": spaces.Box(0.0, 1.0, (2,))})
     with refuses(str(sorted(space.spaces)), "reserved", "Rename the key", "method action_masks()"):
         make_task_vec_env([partial(Toy, observation_space=space)])
+
+
+class WithoutMethods(ScriptedVecEnv):
+    def env_method(self):
+        raise NotImplementedError
+
+
+def test_a_vec_env_whose_methods_cannot_be_called_has_no_masks():
+    assert MASK_KEY not in make_task_vec_env({"task": WithoutMethods()}).observation_space.spaces

@@ -102,3 +102,13 @@ def test_missing_infos_are_taken_for_empty_ones_and_other_numbers_are_refused():
     DistralA2C({"a": Silent([Toy, Toy])}).learn(20)
     with pytest.raises(UsageError, match="gave 1 infos for 2 sub-environments; expected a dict for each"):
         DistralA2C({"a": One([Toy, Toy])}).learn(20)
+
+
+class WithoutOptions(Toy):
+    def reset(self, *, seed=None):
+        return super().reset(seed=seed)
+
+
+@pytest.mark.parametrize("vec_env_cls", [DummyVecEnv, RemoteVecEnv])
+def test_an_environment_whose_reset_takes_no_options_runs(vec_env_cls):
+    run({"plain": WithoutOptions}, vec_env_cls=vec_env_cls)

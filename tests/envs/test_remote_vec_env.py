@@ -20,7 +20,6 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 from sb3_distral import RemoteVecEnv, make_task_vec_env
-from sb3_distral.envs import remote_vec_env
 from sb3_distral.envs.concat_vec_env import ConcatVecEnv
 from sb3_distral.envs.remote_vec_env import START_METHOD
 
@@ -303,7 +302,7 @@ def test_closing_closes_the_environments_and_leaves_no_process(remote, tmp_path)
 
 
 def test_closing_does_not_wait_for_a_step_that_takes_too_long(remote, monkeypatch):
-    monkeypatch.setattr("sb3_distral.envs.remote_vec_env.CLOSE_TIMEOUT", 0.2)
+    monkeypatch.setattr(remote.link, "close_timeout", 0.2)
     remote.reset()
     remote.set_attr("wait", 60.0)
     remote.step_async(np.zeros(2, dtype=int))
@@ -414,7 +413,7 @@ class Hanging(Toy):
 
 def test_an_interrupt_while_tasks_are_made_ends_their_processes(monkeypatch):
     RemoteVecEnv(several).close()  # the server of processes takes seconds to start, too
-    monkeypatch.setattr(remote_vec_env, "CLOSE_TIMEOUT", 0.5)
+    monkeypatch.setattr("sb3_distral.envs.link.CLOSE_TIMEOUT", 0.5)
     before = multiprocessing.active_children()
     begun = time.monotonic()
     with interrupted_after(5.0):

@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import threading
 from functools import partial
 
 import pytest
@@ -88,6 +89,8 @@ SAVING = """
         os.waitpid(child, 0)
         assert sb3_distral.DistralA2C.load(path).num_timesteps == 80
         print("readable", flush=True)
+    model.save(path)
+    assert os.listdir("{folder}") == ["model.zip"], "what killed saves have left is gone"
 """
 
 
@@ -113,6 +116,29 @@ def test_a_file_that_is_whole_replaces_the_old_one_in_one_step(tmp_path, monkeyp
     monkeypatch.setattr(pathlib.Path, "replace", watched)
     model.save(tmp_path / "model")
     assert read == [20, 40]
+
+
+def test_threads_that_save_one_model_do_not_meet_inside_of_it(tmp_path, monkeypatch):
+    model, second_is_inside, first_is_done = DistralA2C(TASKS).learn(20), threading.Event(), threading.Event()
+    second = threading.Thread(target=model.save, args=(tmp_path / "second",))
+    data_to_json = save_util.data_to_json
+
+    def inside(data):
+        if threading.current_thread() is second:
+            second_is_inside.set()
+            first_is_done.wait()
+        else:
+            second.start()
+            second_is_inside.wait(0.5)  # in vain
+        return data_to_json(data)
+
+    monkeypatch.setattr(save_util, "data_to_json", inside)
+    model.save(tmp_path / "first")
+    first_is_done.set()
+    second.join()
+    assert model._resume_state is None
+    for name in ("first", "second"):
+        assert DistralA2C.load(tmp_path / name)._resume_state is not None
 
 
 def test_a_save_that_fails_leaves_a_model_that_trains(tmp_path):

@@ -24,7 +24,14 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from sb3_distral import DistralA2C, RegularizedReward, make_task_vec_env
+from sb3_distral import (
+    DistillationCallback,
+    DistralA2C,
+    RecurrentDistralA2C,
+    RecurrentDistralPPO,
+    RegularizedReward,
+    make_task_vec_env,
+)
 from sb3_distral.policies.feedforward import MlpPolicy
 
 from .toys import CARTPOLE, TASKS, Recorder, Toy, assert_equal
@@ -386,3 +393,35 @@ def test_normalizing_advantages_trains_and_changes_the_result(normalize):
 def test_a_misspelt_argument_is_named():
     with pytest.raises(TypeError, match="'learning_rat'"):
         DistralA2C(TASKS, learning_rat=1.0)
+
+
+class OwnList(CallbackList):
+    steps = 0
+
+    def _on_step(self):
+        self.steps += 1
+        return super()._on_step()
+
+
+@pytest.mark.parametrize("inner", [Recorder, DistillationCallback], ids=["another", "distillation"])
+def test_a_callback_list_of_the_user_is_called_as_one(task_env, inner):
+    own = OwnList([inner()])
+    model = DistralA2C(task_env, optimization="alternating").learn(20, own)
+    assert own.steps == own.n_calls == 20 // task_env.num_envs
+    assert "new_obs" in own.locals and own.callbacks[0].locals is own.locals
+    assert (model.optimization == "joint") == (inner is DistillationCallback)
+
+
+def test_the_policy_may_come_first_and_the_environment_by_name(task_env):
+    model = DistralA2C("MlpPolicy", env=task_env, n_steps=7)
+    assert (model.get_env(), model.n_steps) == (task_env, 7)
+    model = RecurrentDistralPPO("MlpLstmPolicy", env=task_env, n_steps=8)
+    assert (model.get_env(), model.n_steps) == (task_env, 8)
+    assert RecurrentDistralA2C("MlpLstmPolicy", env=task_env).get_env() is task_env
+
+
+def test_the_warning_about_vectors_on_a_gpu_is_that_of_stable_baselines3(task_env):
+    model = DistralA2C(task_env)
+    model.device = "cuda"
+    with pytest.warns(UserWarning, match="You are trying to run DistralA2C on the GPU"):
+        model._maybe_recommend_cpu()

@@ -146,7 +146,22 @@ def test_images_beside_other_observations_pass_the_papers_network():
     assert own.lstm_actor.input_size == 256 + 4
 
 
-@pytest.mark.parametrize("owned", ["shared_lstm", "enable_critic_lstm", "share_features_extractor", "lstm_kwargs"])
-def test_arguments_that_a_column_owns_are_refused(owned):
-    with pytest.raises(ValueError, match=rf"{owned}.*one LSTM"):
-        column(**{owned: True})
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"shared_lstm": False},
+        {"enable_critic_lstm": True},
+        {"enable_critic_lstm": False},
+        {"share_features_extractor": False},
+        {"lstm_kwargs": {"dropout": 0.5}},
+    ],
+    ids=str,
+)
+def test_another_form_than_that_of_a_column_is_refused(arguments):
+    with pytest.raises(ValueError, match=rf"{next(iter(arguments))}.*one LSTM"):
+        column(**arguments)
+
+
+def test_the_form_of_a_column_may_be_said_in_the_words_of_sb3_contrib():
+    form = {"shared_lstm": True, "enable_critic_lstm": False, "share_features_extractor": True, "lstm_kwargs": None}
+    assert column(**form).state_dict().keys() == column().state_dict().keys()

@@ -15,7 +15,7 @@ def test_the_newest_checkpoint_is_the_first(tmp_path):
 def test_missing_models_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r"There is no .*missing; expected the folder of a run"):
         load_saved(tmp_path / "missing")
-    with pytest.raises(UsageError, match=r"neither model\.zip nor a checkpoint"):
+    with pytest.raises(UsageError, match=r"neither policies\.zip nor model\.zip nor a checkpoint"):
         load_saved(tmp_path)
 
 

@@ -85,7 +85,10 @@ def test_a_changed_bit_is_found(saved):
 
 def test_models_of_other_algorithms_are_refused(tmp_path):
     A2C("MlpPolicy", "CartPole-v1").save(tmp_path / "a2c.zip")
-    with pytest.raises(UnusableModelError, match="is no model of a Distral algorithm; it may be one of Stable-Base"):
+    with pytest.raises(
+        UnusableModelError,
+        match="is no model of a Distral algorithm; it is a model of an algorithm of Stable",
+    ):
         load_model(tmp_path / "a2c.zip")
 
 

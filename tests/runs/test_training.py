@@ -126,7 +126,7 @@ def test_evaluations_leave_the_training_as_it_is_and_go_on_as_if_never_stopped(f
     means = [np.mean(row) for row in files["evaluations.npz"]["results"]]
     assert json.loads(best)["mean_reward"] == pytest.approx(max(means))
     assert DistralA2C.load(tmp_path / "run" / "best_model").num_timesteps == 1000 * (1 + int(np.argmax(means)))
-    assert TASK_POLICY in evaluate(tmp_path / "run" / "best_model.zip", n_episodes=2).returns
+    assert TASK_POLICY in evaluate(tmp_path / "run" / "best_policies.zip", n_episodes=2).returns
     (tmp_path / "run" / "model.zip").unlink()
     go_on(tmp_path / "run")
     assert_same_training(finished, tmp_path / "run")
@@ -138,6 +138,7 @@ def test_files_of_a_run(finished):
     assert [name for name in names(finished) if not name.startswith("events.")] == [
         "checkpoints",
         "model.zip",
+        "policies.zip",
         "progress.csv",
         "train.json",
     ]
