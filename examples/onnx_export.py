@@ -1,7 +1,8 @@
 """
 ONNX: π0 and the policies of tasks, run by onnxruntime without PyTorch.
 
-A policy of Stable-Baselines3 gives its actions, its value and their log-probability; what is exported gives the likeliest action.
+A policy of Stable-Baselines3 gives its actions, its value and their log-probability; what is
+exported gives the likeliest action.
 """
 
 from pathlib import Path
@@ -39,7 +40,7 @@ def export(policy: BasePolicy, path: Path) -> onnxruntime.InferenceSession:
 
 
 def main(folder: Path = Path("runs/onnx"), timesteps: int = 50_000) -> dict[str, int]:
-    """Export π0 and the policy of a task for each architecture, and count observations on which they act differently."""
+    """Export π0 and a task policy of each architecture, and count observations on which they act differently."""
     folder.mkdir(parents=True, exist_ok=True)
     differing = {}
     for architecture in ("shared", "one_column", "two_columns"):

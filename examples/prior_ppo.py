@@ -1,5 +1,5 @@
 """
-New tasks from a trained model, by PPO of Stable-Baselines3: π0 as its first policy, as a prior in its reward, or neither.
+New tasks from a trained model, by Stable-Baselines3's PPO: π0 as its first policy, as a prior, or neither.
 
 Where π0 is of no use, start with ``temperature=4`` (docs/learners.md).
 """

@@ -4,8 +4,8 @@ from functools import partial
 
 import gymnasium as gym
 import numpy as np
-
 from own_tasks import make_pole
+
 from sb3_distral import RecurrentDistralPPO, evaluate_tasks, make_task_vec_env
 
 

@@ -1,7 +1,7 @@
 """
-New tasks from a trained model, by Distral: π0 goes into a file, comes back, and eight mazes that it has never seen start from it.
+New tasks from a trained model, by Distral: eight mazes that π0 has never seen start from it.
 
-The file runs no code when it is read, so it may come from somebody else.
+It goes through a file that runs no code when it is read, so it may come from somebody else.
 """
 
 from pathlib import Path
