@@ -38,6 +38,7 @@ from experiments.two_rooms.page import CLAIMS, claims_lines
 from experiments.two_rooms.study import Study as TwoRooms
 from experiments.two_rooms.study import read_results as read_two_rooms
 from experiments.view import page as view_page
+from experiments.view.study import Study as View
 from experiments.view.study import read_results as read_view
 from experiments.warm_start import page as warm_start_page
 from experiments.warm_start.study import Study as WarmStart
@@ -64,7 +65,8 @@ STUDIES: dict[str, tuple[Any, int]] = {
     "costs-kl-alone": (Costs, 32),
     "scales": (Scales, 64),
     "continual": (Continual, 10),
-    "families": (Families, 36),
+    "families": (Families, 48),
+    "view": (View, 16),
 }
 
 
