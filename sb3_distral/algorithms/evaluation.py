@@ -8,6 +8,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_distral.algorithms.task_names import acting_by_name
 from sb3_distral.envs.task_id import keys_in, plain_observation
 from sb3_distral.errors import UsageError
 
@@ -24,11 +25,15 @@ class DistilledPredictor:
 
     :param distilled_policy: ``model.distilled_policy``, or the list ``model.distilled_policies``
     :param responsibilities: ``model.responsibilities``, shape (n_tasks, n_distilled); needed for several of them
+    :param task_names: Names of the tasks of these, by which :func:`evaluate_tasks` finds them in an environment
     :raises UsageError: If there are several and nothing says which of them is best
     """
 
     def __init__(
-        self, distilled_policy: PolicyPredictor | Sequence[PolicyPredictor], responsibilities: np.ndarray | None = None
+        self,
+        distilled_policy: PolicyPredictor | Sequence[PolicyPredictor],
+        responsibilities: np.ndarray | None = None,
+        task_names: Sequence[str] | None = None,
     ):
         self.policies = [distilled_policy] if not isinstance(distilled_policy, Sequence) else list(distilled_policy)
         if len(self.policies) > 1 and (responsibilities is None or responsibilities.shape[1] != len(self.policies)):
@@ -38,6 +43,8 @@ class DistilledPredictor:
             )
         #: Index of the best policy by task
         self.best = None if responsibilities is None else responsibilities.argmax(axis=1)
+        #: Tasks that have a best one; a single policy acts in any
+        self.task_names = None if len(self.policies) == 1 else task_names
 
     @classmethod
     def of(cls, model: "DistralAlgorithm") -> "DistilledPredictor":
@@ -47,7 +54,7 @@ class DistilledPredictor:
         :param model: The model
         :return: What acts with them as they are now
         """
-        return cls(model.distilled_policies, model.responsibilities)
+        return cls(model.distilled_policies, model.responsibilities, list(model.task_names))
 
     def predict(self, observation: Any, *args: Any, **kwargs: Any) -> Any:
         """
@@ -85,10 +92,11 @@ def evaluate_tasks(
     Evaluate a model task by task, where :func:`evaluate_policy` pools the returns of all sub-environments.
 
     :param model: Any Distral algorithm (each task's own policy acts), or a :class:`DistilledPredictor`
-    :param task_env: A ``TaskVecEnv``, wrapped or not
+    :param task_env: A ``TaskVecEnv``, wrapped or not, of some of the model's tasks or all, which are found by name
     :param n_eval_episodes: Episodes of each task, rounded up to a multiple of its sub-environments
     :param deterministic: Whether to take the likeliest actions
     :return: Returns of the episodes, by task name
+    :raises UsageError: If the model has no task of a name
     """
     episodes = play_tasks(model, task_env, n_eval_episodes, deterministic)
     return {name: [episode.total for episode in own] for name, own in episodes.items()}
@@ -119,6 +127,7 @@ def play_tasks(
     :param n_eval_episodes: Likewise
     :param deterministic: Likewise
     :return: The episodes, by task name
+    :raises UsageError: Likewise
     """
     tasks, task_names = task_env.tasks, task_env.task_names  # type: ignore[attr-defined]
     episodes: dict[str, list[Episode]] = {name: [] for name in task_names}
@@ -136,7 +145,7 @@ def play_tasks(
             totals[index] = lengths[index] = 0
 
     evaluate_policy(
-        model,
+        acting_by_name(model, task_env),
         task_env,
         n_eval_episodes=sum(count_episodes(task_env, n_eval_episodes).values()),
         deterministic=deterministic,
