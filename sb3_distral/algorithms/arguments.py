@@ -354,6 +354,22 @@ def check_costs_of_bank(n_distilled: int, is_constant: bool, costs: Costs) -> No
         )
 
 
+def check_advantages_of_bank(n_distilled: int, normalize_advantage: bool) -> None:
+    """
+    Refuse several distilled policies that would be chosen by noise.
+
+    :param n_distilled: Number of distilled policies
+    :param normalize_advantage: Whether every batch of advantages is made as large as any other, whatever is in it
+    :raises UsageError: If it is: responsibilities ascend the return in its own units, which are gone then
+    """
+    if n_distilled > 1 and normalize_advantage:
+        raise UsageError(
+            f"n_distilled={n_distilled} was given with normalize_advantage=True (PPO's default), under which returns "
+            "that differ by noise alone divide the tasks as real ones do. Give normalize_advantage=False; where "
+            "rewards are far from 1, normalize_returns=True brings those of each task near it."
+        )
+
+
 def with_optimizer(policy_kwargs: Mapping[str, Any] | None, default: Mapping[str, Any]) -> dict[str, Any]:
     """
     Add an optimizer to the arguments of the policy, unless they name one.

@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from sb3_distral.algorithms.arguments import (
     by_name,
+    check_advantages_of_bank,
     check_channels,
     check_costs_of_bank,
     check_images,
@@ -95,7 +96,8 @@ class DistralAlgorithm(ChangingAlgorithm):
     :param train_distilled: Whether that π0 learns from these tasks: ``False``, ``True``, or from which step on (of all
         tasks together). By default 100 000: a π0 that learns from tasks which are not learned yet forgets
     :param n_distilled: Number of distilled policies, for tasks that come in families. Each task is drawn to those that
-        raise its return, see :attr:`responsibilities`. With two columns only
+        raise its return, see :attr:`responsibilities`: in steps per unit of reward, so that rewards have to be about
+        1 (or ``normalize_returns``) and advantages are not normalised. With two columns only
     :param distilled_view: What π0 may see, where the task columns see all: of vectors a mask, indices or a slice, of
         Dict observations a list of keys. The rest is 0 for it
     :param rehearsal_coef: Weight, in units of reward per nat as c_KL is, of π0's divergence from what it was before
@@ -278,6 +280,7 @@ class DistralAlgorithm(ChangingAlgorithm):
         self._cost_schedule = CostSchedule(self.alpha, self.beta, self.task_names)
         self._check_optimization()
         self._check_rehearsal()
+        check_advantages_of_bank(self.policy_kwargs.get("n_distilled", 1), self.normalize_advantage)
         self._use_distillation(self._own_distillation())
         super()._setup_model()
         self._connect_env()

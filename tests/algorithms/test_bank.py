@@ -34,7 +34,8 @@ SHARES = th.tensor([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]])
 
 def banked(algorithm=DistralA2C, **arguments):
     """A model of three tasks and two distilled policies, whose responsibilities are known."""
-    model = distral(table_tasks(3), algorithm=algorithm, n_distilled=K, alpha=0.7, beta=5.0, **arguments)
+    arguments = {"n_distilled": K, "alpha": 0.7, "beta": 5.0, "normalize_advantage": False, **arguments}
+    model = distral(table_tasks(3), algorithm=algorithm, **arguments)
     model.policy.bank.responsibilities.data.copy_(SHARES)
     return model
 
@@ -239,6 +240,24 @@ def test_a_copy_of_a_component_is_the_start_of_new_tasks():
     )
 
 
+class Noise(SpaceEnv):
+    """Rewards that are small and depend on nothing."""
+
+    def __init__(self):
+        super().__init__(spaces.Box(-1.0, 1.0, (4,)))
+
+    def step(self, action):
+        observation, reward, *rest = super().step(action)
+        return observation, 0.01 * reward, *rest
+
+
+def test_noise_does_not_divide_tasks_under_ppo():
+    arguments = {"n_steps": 128, "batch_size": 128, "normalize_advantage": False}
+    model = distral([Noise] * 6, algorithm=DistralPPO, randomized=False, n_distilled=K, **arguments)
+    model.learn(2 * 6 * 128)
+    np.testing.assert_allclose(model.responsibilities, 1 / K, atol=0.1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -248,6 +267,9 @@ def test_a_copy_of_a_component_is_the_start_of_new_tasks():
         ({"n_distilled": 2, "optimization": "alternating"}, ["alternating", "joint"]),
         ({"n_distilled": 2, "beta": float("inf")}, ["no task pays", "alpha > 0"]),
         ({"n_distilled": 2, "alpha": 0.0}, ["no task pays", "alpha > 0"]),
+        ({"n_distilled": 2, "distilled_weight": 0.0}, ["distilled_weight=0.0", "above 0"]),
+        ({"n_distilled": 2, "normalize_advantage": True}, ["normalize_advantage=True", "normalize_advantage=False"]),
+        ({"n_distilled": 2, "algorithm": DistralPPO}, ["normalize_advantage=True", "normalize_returns=True"]),
     ],
 )
 def test_arguments_that_mean_nothing_together_are_refused(arguments, words):
