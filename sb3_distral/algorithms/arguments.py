@@ -206,6 +206,7 @@ NETWORK_ARGUMENTS = (
     "activation_fn",
     "features_extractor_class",
     "features_extractor_kwargs",
+    "share_features_extractor",
     "normalize_images",
     "state_dependent_std",
     "lstm_hidden_size",

@@ -141,6 +141,9 @@ class Column(Maskable, ActorCriticPolicy):
         # Named only where they are set, so that Stable-Baselines3's own class can load the file otherwise.
         names = ("state_dependent_std", "task_mask", "view", "observation_normalization")
         own = {name: getattr(self, name) for name in names if getattr(self, name)}
+        if not self.share_features_extractor:
+            # Stable-Baselines3 forgets it, and the weights alone do not tell.
+            own["share_features_extractor"] = False
         return {**super()._get_constructor_parameters(), **own}
 
 

@@ -106,8 +106,6 @@ def save_policy(policy: BasePolicy, path: str | Path) -> None:
     """
     if not is_finite(policy):
         raise UsageError(f"The policy is not saved to {path}: it has parameters that are not finite. Train it anew.")
-    if not is_finite(policy):
-        raise UsageError(f"The policy is not saved to {path}: it has parameters that are not finite. Train it anew.")
     description = json.dumps(describe(policy), indent=2, allow_nan=False)
     weights = {name: tensor.cpu() for name, tensor in policy.state_dict().items()}
     with atomic_write(path) as beside, zipfile.ZipFile(beside, "w") as archive:

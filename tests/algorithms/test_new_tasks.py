@@ -53,6 +53,31 @@ def test_every_task_begins_as_the_distilled_policy(action_space, architecture):
     assert float(divergence.max()) < (0.005 if architecture == "two_columns" and action_space == ACTIONS[3] else 1e-6)
 
 
+def with_separate_features():
+    """A model of images whose actor and critic see other features."""
+    space = spaces.Box(0, 255, (3, 36, 36), np.uint8)
+    kwargs = {"share_features_extractor": False, "features_extractor_kwargs": {"features_dim": 4}}
+    model = DistralA2C([lambda: SpaceEnv(space)] * 2, policy_kwargs=kwargs, device="cpu")
+    randomize(model.policy)
+    return model, [lambda: SpaceEnv(space)] * 3
+
+
+def test_separate_features_are_taken_along(tmp_path):
+    model, new = with_separate_features()
+    policy, rows = model.distilled_policy, th.randint(0, 255, (5, 3, 36, 36))
+    policy.save(tmp_path / "policy")
+    for prior in (policy, type(policy).load(tmp_path / "policy")):
+        own = DistralA2C(new, distilled_policy=prior, device="cpu").distilled_policy
+        with th.no_grad():
+            first, second = (each.get_distribution(rows).distribution.logits for each in (policy, own))
+            assert th.equal(first, second)
+            assert th.equal(policy.predict_values(rows), own.predict_values(rows))
+    with pytest.raises(UsageError, match="share_features_extractor=False.*True.*policy_kwargs"):
+        DistralA2C(
+            new, distilled_policy=policy, policy_kwargs={"share_features_extractor": True}, device="cpu"
+        )
+
+
 @pytest.mark.parametrize("algorithm", [RecurrentDistralA2C, RecurrentDistralPPO])
 def test_a_recurrent_policy_is_taken_along(algorithm):
     old = trained(algorithm)
