@@ -94,7 +94,7 @@ class DistralAlgorithm(ChangingAlgorithm):
     :param distilled_policy: π0 of another model, with which all tasks begin and towards which they are drawn. Columns
         are like its own, and it has the weight 1 in two columns, where nothing else is given
     :param train_distilled: Whether that π0 learns from these tasks: ``False``, ``True``, or from which step on (of all
-        tasks together). By default 100 000: a π0 that learns from tasks which are not learned yet forgets
+        tasks together, in all calls of ``learn``). By default 100 000: a π0 that learns from tasks which are not learned yet forgets
     :param n_distilled: Number of distilled policies, for tasks that come in families. Each task is drawn to those that
         raise its return, see :attr:`responsibilities`: in steps per unit of reward, so that rewards have to be about
         1 (or ``normalize_returns``) and advantages are not normalised. With two columns only
@@ -376,8 +376,10 @@ class DistralAlgorithm(ChangingAlgorithm):
                 "learn was called on a model without environment, as load(path) gives it. Load it with its tasks, "
                 "load(path, env=…), or give them by set_env."
             )
-        known = self._task_episodes
+        known, before = self._task_episodes, self.num_timesteps
         total_timesteps, callback = super()._setup_learn(*args, **kwargs)
+        if self.num_timesteps < before:
+            self._earlier_timesteps += before
         # A reset of the counters empties SB3's buffer of episodes, and so ours.
         empty = not self.ep_info_buffer
         self._task_episodes = {

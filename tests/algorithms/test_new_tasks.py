@@ -112,6 +112,18 @@ def test_a_number_of_steps_is_the_first_at_which_it_learns(optimization):
     assert not th.equal(parameters_of(new.distilled_policy), before)
 
 
+def test_another_call_of_learn_does_not_freeze_it_again(tmp_path):
+    new = on_new_tasks(trained(), train_distilled=60, n_steps=5)
+    new.learn(45).learn(30)
+    assert not new.distilled_is_frozen
+    new.save(tmp_path / "new")
+    loaded = DistralA2C.load(tmp_path / "new", env=[ActionEnv] * 3)
+    for model in (new, loaded):
+        before = parameters_of(model.distilled_policy)
+        model.learn(15)
+        assert not th.equal(parameters_of(model.distilled_policy), before)
+
+
 def test_it_learns_from_the_first_step_if_asked_to():
     new = on_new_tasks(trained(), train_distilled=True)
     before = parameters_of(new.distilled_policy)
