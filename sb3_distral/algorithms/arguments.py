@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from inspect import signature
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -251,6 +252,20 @@ def choose_training(
         )
         raise UsageError(f"train_distilled={train_distilled} was given {reason}, so that nothing could be learned.")
     return train_distilled
+
+
+def check_training(train_distilled: Any) -> None:
+    """
+    Refuse what does not say whether π0 learns.
+
+    :param train_distilled: Whether it does, or from which step on
+    :raises UsageError: If it is neither
+    """
+    if not isinstance(train_distilled, Real):
+        raise UsageError(
+            f"train_distilled={train_distilled!r} was given; expected True, False, or the number of steps after which "
+            "π0 learns. Leave it out for the default of a new model, or what a loaded one was saved with."
+        )
 
 
 def check_same_spaces(distilled_policy: ActorCriticPolicy, env: VecEnv) -> None:

@@ -24,6 +24,7 @@ from sb3_distral.algorithms.arguments import (
     check_normalized_alike,
     check_one_start,
     check_same_spaces,
+    check_training,
     choose_policy_class,
     choose_training,
     column_arguments,
@@ -280,6 +281,7 @@ class DistralAlgorithm(ChangingAlgorithm):
         self._cost_schedule = CostSchedule(self.alpha, self.beta, self.task_names)
         self._check_optimization()
         self._check_rehearsal()
+        check_training(self.train_distilled)
         check_advantages_of_bank(self.policy_kwargs.get("n_distilled", 1), self.normalize_advantage)
         self._use_distillation(self._own_distillation())
         super()._setup_model()

@@ -77,8 +77,13 @@ class ControllingAlgorithm(UpdatingAlgorithm):
         raise NotImplementedError
 
     def _connect_return_scales(self, env: RegularizedReward) -> None:
-        if self.normalize_returns and self.return_scales is None:
+        if not self.normalize_returns:
+            self.return_scales = None
+        elif self.return_scales is None:
             self.return_scales = ReturnScales(env.tasks, self.gamma)
+        if self.return_scales is not None:
+            # A load may have changed it.
+            self.return_scales.gamma = self.gamma
         if self.return_scales is not None and not np.array_equal(self.return_scales.tasks, env.tasks):
             self.return_scales.restart(env.tasks)
         env.return_scales = self.return_scales

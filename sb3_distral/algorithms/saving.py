@@ -106,6 +106,9 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
         of_policy = ["policy_kwargs"] if set(kwargs) & set(OF_POLICY) else []
         saved = read_saved(path, "n_envs_per_task", "task_names", "action_space", "optimization", *of_policy)
         check_load_arguments(cls, kwargs, saved)
+        if {"alpha", "beta"} & set(kwargs):
+            # Costs under a controller begin as the arguments say, those of the file are of others.
+            kwargs["controlled_costs"] = None
         if env is not None:
             if not has_tasks(env):
                 n_envs = kwargs.get("n_envs_per_task") or saved["n_envs_per_task"]
