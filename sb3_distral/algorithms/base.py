@@ -236,7 +236,8 @@ class DistralAlgorithm(ChangingAlgorithm):
         :param task: Index or name of the task
         :return: A Stable-Baselines3 policy; with one column its ``state_dict`` fits the host's policy of that
             architecture. It acts among the actions that the task's fixed mask leaves; its ``predict`` takes
-            ``action_masks``, which narrow them further
+            ``action_masks``, which narrow them further. It carries the statistics of ``VecNormalize`` that the task had,
+            for :func:`~sb3_distral.normalize_as_trained`
         :raises UsageError: If there is no such task
         """
         names = self.task_names
@@ -244,7 +245,12 @@ class DistralAlgorithm(ChangingAlgorithm):
             raise UsageError(
                 f"There is no task {task!r}. Give an index below {len(names)} or one of the names {names}."
             )
-        return self.policy.task_policy(names.index(task) if isinstance(task, str) else task)
+        index = names.index(task) if isinstance(task, str) else task
+        policy: Any = self.policy.task_policy(index)
+        pooled = self._current_normalization()
+        known = self.task_normalizations
+        policy.observation_normalization = pooled if known is None else known[index]
+        return policy  # type: ignore[no-any-return]
 
     @override
     def predict(

@@ -17,7 +17,7 @@ from typing_extensions import override
 from sb3_distral.algorithms.checkpoint import env_state, random_state, set_env_state, set_random_state
 from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.envs.changing import with_actions
-from sb3_distral.envs.normalization import ObservationNormalization, current_normalization
+from sb3_distral.envs.normalization import ObservationNormalization, current_normalization, task_normalizations
 from sb3_distral.envs.state import put_back
 from sb3_distral.envs.statistics import are_finite, normalized_parts, pooled
 from sb3_distral.envs.task_vec_env import has_tasks, holds_vec_envs, make_task_vec_env
@@ -48,10 +48,13 @@ class ResumableAlgorithm(OnPolicyAlgorithm):
     _resume_state: dict[str, Any] | None
     #: How observations are normalised, for π0 of a model that is loaded without its environment.
     observation_normalization: ObservationNormalization | None = None
+    #: How those of each task are; ``None`` in files of earlier versions
+    task_normalizations: list[ObservationNormalization | None] | None = None
 
     def _current_normalization(self) -> ObservationNormalization | None:
         if self.env is not None:
             self.observation_normalization = current_normalization(self.env)
+            self.task_normalizations = task_normalizations(self.env)
         return self.observation_normalization
 
     @override

@@ -67,13 +67,28 @@ def current_normalization(venv: VecEnv) -> ObservationNormalization | None:
     """
     layer = unwrap_vec_normalize(venv)
     own = [] if layer is not None else own_normalizations(venv)
-    layer = pooled(own) if own else layer
+    return _normalization_by(pooled(own) if own else layer, bool(own))
+
+
+def task_normalizations(venv: VecEnv) -> list[ObservationNormalization | None]:
+    """
+    Copy how the observations of each task are normalised now.
+
+    :param venv: Tasks of the training
+    :return: The normalisation of each task, its own or that of all; ``None`` where observations are as they are
+    """
+    layer, own = unwrap_vec_normalize(venv), normalized_parts(venv)
+    names: list[str] = venv.task_names  # type: ignore[attr-defined]
+    return [_normalization_by(layer or own.get(name)) for name in names]
+
+
+def _normalization_by(layer: VecNormalize | None, is_pooled: bool = False) -> ObservationNormalization | None:
     if layer is None or not layer.norm_obs:
         return None
     statistics = {key or OBSERVATION_KEY: known for key, known in observation_statistics(layer).items()}
-    return (
-        ObservationNormalization(deepcopy(statistics), layer.clip_obs, layer.epsilon, bool(own)) if statistics else None
-    )
+    if not statistics:
+        return None
+    return ObservationNormalization(deepcopy(statistics), layer.clip_obs, layer.epsilon, is_pooled)
 
 
 def own_normalizations(venv: VecEnv) -> list[VecNormalize]:
@@ -95,7 +110,7 @@ def normalization_of(policy: BasePolicy) -> ObservationNormalization | None:
     """
     Give the normalisation that a policy carries.
 
-    :param policy: ``model.distilled_policy``
+    :param policy: ``model.distilled_policy`` or ``model.task_policy(task)``
     :return: The normalisation; ``None`` where it was trained on observations as they are
     :raises UsageError: If it is of observations in another form than those that the policy sees
     """
@@ -155,7 +170,8 @@ def check_shapes(normalization: ObservationNormalization, space: spaces.Space[An
 
 def normalize_as_trained(venv: VecEnv, distilled_policy: BasePolicy) -> VecEnv:
     """
-    Normalise the observations of a new task as those of π0's training, to act as π0 or to start from its weights::
+    Normalise the observations of a new task as those of π0's training, to act as π0 or to start from its weights; or
+    those of a task as in its training, to act as its policy::
 
         new_tasks = normalize_as_trained(make_vec_env("CartPole-v1"), model.distilled_policy)
         evaluate_policy(model, new_tasks)
@@ -164,7 +180,7 @@ def normalize_as_trained(venv: VecEnv, distilled_policy: BasePolicy) -> VecEnv:
     task's own ``VecNormalize`` is left as it is.
 
     :param venv: Environments on plain observations, or tasks, not normalised
-    :param distilled_policy: ``model.distilled_policy``
+    :param distilled_policy: ``model.distilled_policy``, or ``model.task_policy(task)``
     :return: They in a ``VecNormalize`` with the statistics of the training, which stay as they are, and rewards as they
         are; ``venv`` itself where the training did not normalise
     :raises UsageError: If the observations are others, or normalised already

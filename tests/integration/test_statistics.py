@@ -8,7 +8,7 @@ import pytest
 from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from sb3_distral import DistralA2C, make_task_vec_env
+from sb3_distral import DistralA2C, load_policy, make_task_vec_env, normalize_as_trained, save_policy
 from sb3_distral.envs.statistics import normalizing_layers
 
 from .toys import Toy
@@ -92,6 +92,27 @@ def test_a_model_loaded_without_tasks_gives_them_to_those_that_it_gets(trained, 
         loaded.set_env(env)
         np.testing.assert_array_equal(statistics(env), known)
         loaded.learn(20)
+
+
+@pytest.mark.parametrize("architecture", ["two_columns", "one_column", "shared"])
+@pytest.mark.parametrize("route", ["at once", "save", "save_policy", "model"])
+def test_a_task_policy_carries_those_of_its_task(architecture, route, tmp_path):
+    for make in (around_all, each_its_own):
+        model = DistralA2C(make(), architecture=architecture, policy_kwargs={"net_arch": [4]}, device="cpu").learn(100)
+        if route == "model":
+            model.save(tmp_path / "model")
+            model = DistralA2C.load(tmp_path / "model", device="cpu")
+        for name, mean in MEANS.items():
+            policy = model.task_policy(name)
+            if route == "save":
+                policy.save(tmp_path / "policy")
+                policy = type(policy).load(tmp_path / "policy", device="cpu")
+            elif route == "save_policy":
+                save_policy(policy, tmp_path / "policy")
+                policy = load_policy(tmp_path / "policy", device="cpu")
+            env = normalize_as_trained(DummyVecEnv([partial(Shifted, mean)]), policy)
+            expected = mean if make is each_its_own else 500.0
+            np.testing.assert_allclose(env.obs_rms.mean, expected, rtol=0.05)
 
 
 def test_a_checkpoint_holds_them_and_a_file_that_vec_normalize_loads(trained):
