@@ -328,6 +328,9 @@ class DistralAlgorithm(ChangingAlgorithm):
             self.task_masks = getattr(self.env, "task_masks", None)
         self.policy.set_task_masks(self.task_masks)
         self.policy.task_names = self.task_names
+        self.policy.observation_normalization = normalization = self._current_normalization()
+        if self.policy.bank is None:
+            self.policy.distilled_policy.observation_normalization = normalization  # type: ignore[assignment]
         self._update_costs()
 
     @override

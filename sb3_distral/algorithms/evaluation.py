@@ -9,12 +9,15 @@ from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_distral.algorithms.task_names import acting_by_name
+from sb3_distral.envs.normalization import task_normalizations
 from sb3_distral.envs.task_id import keys_in, plain_observation
 from sb3_distral.errors import UsageError
 
 if TYPE_CHECKING:
     from sb3_distral.algorithms.base import DistralAlgorithm
 
+#: Under which models and policies carry how their observations were normalised
+NORMALIZATION = "observation_normalization"
 #: Added to the seed of a training for evaluations, whose episodes are others.
 EVALUATION_SEED = 10_000
 
@@ -96,7 +99,7 @@ def evaluate_tasks(
     :param n_eval_episodes: Episodes of each task, rounded up to a multiple of its sub-environments
     :param deterministic: Whether to take the likeliest actions
     :return: Returns of the episodes, by task name
-    :raises UsageError: If the model has no task of a name
+    :raises UsageError: If the model has no task of a name, or was trained on normalised observations and these are not
     """
     episodes = play_tasks(model, task_env, n_eval_episodes, deterministic)
     return {name: [episode.total for episode in own] for name, own in episodes.items()}
@@ -129,6 +132,7 @@ def play_tasks(
     :return: The episodes, by task name
     :raises UsageError: Likewise
     """
+    check_normalized(model, task_env)
     tasks, task_names = task_env.tasks, task_env.task_names  # type: ignore[attr-defined]
     episodes: dict[str, list[Episode]] = {name: [] for name in task_names}
     totals, lengths = np.zeros(task_env.num_envs), np.zeros(task_env.num_envs, dtype=np.int64)
@@ -153,6 +157,28 @@ def play_tasks(
         warn=False,
     )
     return episodes
+
+
+def check_normalized(model: Any, task_env: VecEnv) -> None:
+    """
+    Refuse tasks that give observations as they are, where those of the training were normalised.
+
+    :param model: As :func:`evaluate_tasks`
+    :param task_env: Likewise
+    :raises UsageError: If there are such
+    """
+    names: list[str] = task_env.task_names  # type: ignore[attr-defined]
+    pooled = getattr(model.policies[0] if isinstance(model, DistilledPredictor) else model, NORMALIZATION, None)
+    by_task = dict(zip(getattr(model, "task_names", None) or [], getattr(model, "task_normalizations", None) or []))
+    own = zip(names, task_normalizations(task_env), strict=True)
+    raw = [name for name, given in own if given is None and by_task.get(name, pooled) is not None]
+    if raw:
+        raise UsageError(
+            f"The tasks {raw} give observations as they are, and the policy was trained on those that VecNormalize "
+            "normalised. Wrap them as those of the training were: normalize_as_trained(make_task_vec_env(tasks), "
+            "model.distilled_policy), or, where each task had a VecNormalize of its own, each by "
+            "normalize_as_trained(venv, model.task_policy(name))."
+        )
 
 
 def count_episodes(task_env: VecEnv, n_eval_episodes: int) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """How observations were normalised while a policy was trained, which is a part of what it is."""
 
+import warnings
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, NamedTuple
@@ -13,6 +14,10 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize, unwrap_vec_no
 from sb3_distral.envs.statistics import normalized_parts, observation_statistics, pooled
 from sb3_distral.envs.task_id import OBSERVATION_KEY, has_task_key
 from sb3_distral.errors import UsageError
+
+
+#: Of normalised observations, for what single precision rounds up
+CLIP_TOLERANCE = 1.001
 
 
 class ObservationNormalization(NamedTuple):
@@ -41,6 +46,23 @@ class ObservationNormalization(NamedTuple):
         if isinstance(observation, Mapping):
             return {**observation, **{key: self._normalize(key, observation[key]) for key in self.statistics}}
         return self._normalize(OBSERVATION_KEY, observation)
+
+    def warn_if_raw(self, observation: Any) -> None:
+        """
+        Warn of observations that cannot have been normalised, since they are larger than any that were.
+
+        :param observation: Plain observation or one with a task, single or batched
+        """
+        parts = observation if isinstance(observation, Mapping) else {OBSERVATION_KEY: observation}
+        largest = max((float(np.abs(parts[key]).max()) for key in self.statistics if key in parts), default=0.0)
+        if largest > CLIP_TOLERANCE * self.clip:
+            warnings.warn(
+                f"Observations as large as {largest:.4g} were given to a policy that was trained on those that "
+                f"VecNormalize normalised, which are at most {self.clip:g}: what it does with them means nothing. Give "
+                "normalize_as_trained(env, policy) as the environment, where policy is model.distilled_policy or "
+                "model.task_policy(…).",
+                stacklevel=3,
+            )
 
     def _normalize(self, key: str, values: Any) -> np.ndarray:
         own = self.statistics[key]

@@ -107,9 +107,10 @@ class TaskPolicy(Maskable, BasePolicy):
         return self.task_column.predict_values(obs)
 
     @override
-    def predict(self, *args: Any, action_masks: Any = None, **kwargs: Any) -> tuple[Any, Any]:
+    def predict(self, observation: Any, *args: Any, action_masks: Any = None, **kwargs: Any) -> tuple[Any, Any]:
+        self.check_normalized(observation)
         with self.masked(action_masks):
-            return super().predict(*args, **kwargs)
+            return super().predict(observation, *args, **kwargs)
 
     @override
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:

@@ -73,9 +73,7 @@ def test_separate_features_are_taken_along(tmp_path):
             assert th.equal(first, second)
             assert th.equal(policy.predict_values(rows), own.predict_values(rows))
     with pytest.raises(UsageError, match="share_features_extractor=False.*True.*policy_kwargs"):
-        DistralA2C(
-            new, distilled_policy=policy, policy_kwargs={"share_features_extractor": True}, device="cpu"
-        )
+        DistralA2C(new, distilled_policy=policy, policy_kwargs={"share_features_extractor": True}, device="cpu")
 
 
 @pytest.mark.parametrize("algorithm", [RecurrentDistralA2C, RecurrentDistralPPO])
