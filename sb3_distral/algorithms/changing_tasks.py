@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 from sb3_distral.algorithms.control import ControllingAlgorithm
 from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.envs.changing import Changed, change, check_bare, first_observations, layers_until_tasks
+from sb3_distral.envs.normalization import current_normalization, own_normalizations
 from sb3_distral.envs.task_vec_env import Tasks, TaskVecEnv, as_task_vec_env, has_tasks, holds_vec_envs
 from sb3_distral.errors import UsageError
 from sb3_distral.method.costs import Costs, CostSchedule, TaskCoefficient, in_task_order
@@ -50,11 +51,13 @@ class ChangingAlgorithm(ControllingAlgorithm):
         :param beta: β of the new tasks, likewise
         :return: The model
         :raises UsageError: If it has no environment, a name is there already, spaces do not fit, the environment is in
-            a wrapper that cannot follow, or one column cannot begin as π0
+            a wrapper that cannot follow, one column cannot begin as π0, or they are not normalised where each task of
+            the model has a ``VecNormalize`` of its own
         """
         env = self._environment("add_tasks")
         check_new_tasks(self.policy)
         new = self._make_new(tasks, n_envs_per_task, env)
+        check_normalized_too(new, env)
         repeated = sorted(set(new.task_names) & set(self.task_names))
         if repeated:
             raise UsageError(
@@ -213,6 +216,26 @@ class ChangingAlgorithm(ControllingAlgorithm):
             # An empty one would be taken for that of a new training.
             left = left or [episode for own in kept.values() for episode in own]
             self.ep_info_buffer = deque(left, maxlen=self._stats_window_size)
+
+
+def check_normalized_too(new: VecEnv, env: VecEnv) -> None:
+    """
+    Refuse new tasks that are not normalised beside others of which each has its own statistics.
+
+    :param new: New tasks
+    :param env: The tasks of the model
+    :raises UsageError: If they are not; π0 would see both kinds of observations, and carry no statistics any more
+    """
+    own = own_normalizations(env)
+    if not own or unwrap_vec_normalize(env) is not None:
+        return
+    known, given = current_normalization(env), current_normalization(new)
+    if known is None or given is None or known.statistics.keys() != given.statistics.keys():
+        raise UsageError(
+            f"The tasks {new.task_names} were given without a VecNormalize of their own, or with one of other "  # type: ignore[attr-defined]
+            "observations, but each task of the model has one. Give them in the same: {name: VecNormalize(venv)}, or "
+            "{name: normalize_as_trained(venv, model.distilled_policy)} to begin with what is known of all."
+        )
 
 
 def with_new(

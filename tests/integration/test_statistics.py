@@ -199,3 +199,15 @@ def test_acting_on_observations_as_they_are_warns(architecture, tmp_path):
         warnings.simplefilter("error")
         model.predict(named[1])
         evaluate_tasks(model, model.get_env(), 1)
+
+
+def test_new_tasks_are_normalised_where_each_has_its_own():
+    model = DistralA2C(each_its_own(), policy_kwargs={"net_arch": [4]}, device="cpu").learn(20)
+    raw = DummyVecEnv([partial(Shifted, 500.0)])
+    for new in ({"new": raw}, {"new": VecNormalize(raw, norm_obs=False)}):
+        with refuses("['new']", "VecNormalize of their own", "each task of the model has one", "normalize_as_trained"):
+            model.add_tasks(new)
+    assert model.task_names == list(MEANS) and model.distilled_policy.observation_normalization is not None
+    model.add_tasks({"new": VecNormalize(raw)}).learn(20, reset_num_timesteps=False)
+    assert model.distilled_policy.observation_normalization is not None
+    DistralA2C(around_all(), policy_kwargs={"net_arch": [4]}, device="cpu").add_tasks({"new": raw})
