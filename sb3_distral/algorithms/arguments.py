@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
@@ -196,6 +197,23 @@ def check_memory(policy_class: type[DistralPolicy], aliases: PolicyAliases) -> N
         raise UsageError(
             f"{policy_class.__name__} was given, by the policy argument or by a saved model; expected a subclass of "
             f"{own.__name__}. Use {prefix}DistralA2C or {prefix}DistralPPO with it."
+        )
+
+
+def check_same_memory(distilled_policy: ActorCriticPolicy, policy_class: type[DistralPolicy]) -> None:
+    """
+    Refuse a distilled policy that remembers where the columns do not, and the other way round.
+
+    :param distilled_policy: π0 of another model
+    :param policy_class: Class of the policy that would begin with it
+    :raises UsageError: If one has an LSTM and the other has none
+    """
+    remembers = isinstance(distilled_policy, RecurrentActorCriticPolicy)
+    if remembers != policy_class.is_recurrent:
+        own, prefix = ("an LSTM", "Recurrent") if remembers else ("no LSTM", "")
+        raise UsageError(
+            f"The distilled_policy, a {type(distilled_policy).__name__}, has {own}, other than the columns of "
+            f"{policy_class.__name__}. Use {prefix}DistralA2C or {prefix}DistralPPO, whose columns are like it."
         )
 
 

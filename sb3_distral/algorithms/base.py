@@ -23,6 +23,7 @@ from sb3_distral.algorithms.arguments import (
     check_memory,
     check_normalized_alike,
     check_one_start,
+    check_same_memory,
     check_same_spaces,
     check_training,
     choose_policy_class,
@@ -95,7 +96,8 @@ class DistralAlgorithm(ChangingAlgorithm):
     :param distilled_policy: π0 of another model, with which all tasks begin and towards which they are drawn. Columns
         are like its own, and it has the weight 1 in two columns, where nothing else is given
     :param train_distilled: Whether that π0 learns from these tasks: ``False``, ``True``, or from which step on (of all
-        tasks together, in all calls of ``learn``). By default 100 000: a π0 that learns from tasks which are not learned yet forgets
+        tasks together, in all calls of ``learn``). By default 100 000: a π0 that learns from tasks which are not
+        learned yet forgets
     :param n_distilled: Number of distilled policies, for tasks that come in families. Each task is drawn to those that
         raise its return, see :attr:`responsibilities`: in steps per unit of reward, so that rewards have to be about
         1 (or ``normalize_returns``) and advantages are not normalised. With two columns only
@@ -155,11 +157,13 @@ class DistralAlgorithm(ChangingAlgorithm):
                 check_same_spaces(distilled_policy, task_env)
                 check_normalized_alike(distilled_policy, task_env)
                 task_env = RegularizedReward(with_actions(task_env.venv, distilled_policy.action_space))
-        policy_class = choose_policy_class(policy, space, self.policy_aliases)
+        policy_class: Any = choose_policy_class(policy, space, self.policy_aliases)
+        if distilled_policy is not None:
+            check_same_memory(distilled_policy, policy_class)
         if _init_setup_model:
             check_images(policy_class, space, self.policy_aliases, policy_kwargs)  # type: ignore[arg-type]
         super().__init__(
-            policy_class,  # type: ignore[arg-type]
+            policy_class,
             task_env,  # type: ignore[arg-type]
             policy_kwargs=column_arguments(
                 with_optimizer(policy_kwargs, self._default_optimizer(host_arguments)),
@@ -236,8 +240,8 @@ class DistralAlgorithm(ChangingAlgorithm):
         :param task: Index or name of the task
         :return: A Stable-Baselines3 policy; with one column its ``state_dict`` fits the host's policy of that
             architecture. It acts among the actions that the task's fixed mask leaves; its ``predict`` takes
-            ``action_masks``, which narrow them further. It carries the statistics of ``VecNormalize`` that the task had,
-            for :func:`~sb3_distral.normalize_as_trained`
+            ``action_masks``, which narrow them further. It carries the statistics of ``VecNormalize`` that the task
+            had, for :func:`~sb3_distral.normalize_as_trained`
         :raises UsageError: If there is no such task
         """
         names = self.task_names

@@ -169,7 +169,8 @@ def check_normalized(model: Any, task_env: VecEnv) -> None:
     """
     names: list[str] = task_env.task_names  # type: ignore[attr-defined]
     pooled = getattr(model.policies[0] if isinstance(model, DistilledPredictor) else model, NORMALIZATION, None)
-    by_task = dict(zip(getattr(model, "task_names", None) or [], getattr(model, "task_normalizations", None) or []))
+    known = getattr(model, "task_normalizations", None)
+    by_task = {} if known is None else dict(zip(model.task_names, known, strict=True))
     own = zip(names, task_normalizations(task_env), strict=True)
     raw = [name for name, given in own if given is None and by_task.get(name, pooled) is not None]
     if raw:

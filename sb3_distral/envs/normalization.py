@@ -15,7 +15,6 @@ from sb3_distral.envs.statistics import normalized_parts, observation_statistics
 from sb3_distral.envs.task_id import OBSERVATION_KEY, has_task_key
 from sb3_distral.errors import UsageError
 
-
 #: Of normalised observations, for what single precision rounds up
 CLIP_TOLERANCE = 1.001
 

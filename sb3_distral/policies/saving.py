@@ -26,7 +26,7 @@ from sb3_distral.networks.heads import CnnColumn, Column, MultiInputColumn
 from sb3_distral.networks.lstm import CombinedFeatures, ImageFeatures, LstmCnnColumn, LstmColumn, LstmMultiInputColumn
 from sb3_distral.policies.checks import is_finite
 from sb3_distral.policies.recurrent import RecurrentTaskPolicy
-from sb3_distral.policies.task_policy import TaskPolicy
+from sb3_distral.policies.task_policy import MixtureTaskPolicy, TaskPolicy
 
 FORMAT = {"format": "policy of sb3-distral", "version": 1}
 
@@ -145,6 +145,12 @@ def describe(policy: BasePolicy) -> Json:
     :raises UsageError: If a part of it has no name in the file
     """
     policy_class: type[Any] = type(policy)
+    if policy_class is MixtureTaskPolicy:
+        raise UsageError(
+            "The policy is that of a task of a model with several distilled policies, all of which are parts of it; a "
+            "file holds one. Save it by policy.save(path), which MixtureTaskPolicy.load(path) reads and trusts; each "
+            "of model.distilled_policies can be saved here."
+        )
     two_columns = policy_class in (TaskPolicy, RecurrentTaskPolicy)
     own: Any = policy
     column = own.distilled_policy if two_columns else own

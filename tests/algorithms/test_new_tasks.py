@@ -72,7 +72,7 @@ def test_separate_features_are_taken_along(tmp_path):
             first, second = (each.get_distribution(rows).distribution.logits for each in (policy, own))
             assert th.equal(first, second)
             assert th.equal(policy.predict_values(rows), own.predict_values(rows))
-    with pytest.raises(UsageError, match="share_features_extractor=False.*True.*policy_kwargs"):
+    with pytest.raises(UsageError, match=r"share_features_extractor=False.*True.*policy_kwargs"):
         DistralA2C(new, distilled_policy=policy, policy_kwargs={"share_features_extractor": True}, device="cpu")
 
 
@@ -187,6 +187,14 @@ def test_a_policy_that_can_learn_nothing_is_refused():
         trained(train_distilled=False)
     with pytest.raises(UsageError, match="train_distilled=10 was given with architecture='shared'"):
         on_new_tasks(trained(), architecture="shared", train_distilled=10)
+
+
+def test_a_policy_that_remembers_is_refused_where_columns_do_not_and_the_other_way_round():
+    recurrent, plain = trained(RecurrentDistralA2C), trained(DistralA2C)
+    with pytest.raises(UsageError, match=r"has an LSTM, other than the columns of DistralPolicy.*RecurrentDistralA2C"):
+        DistralA2C([ActionEnv] * 2, distilled_policy=recurrent.distilled_policy)
+    with pytest.raises(UsageError, match=r"has no LSTM, other than .* Use DistralA2C or DistralPPO"):
+        RecurrentDistralPPO([ActionEnv] * 2, distilled_policy=plain.distilled_policy)
 
 
 def test_a_whole_model_is_refused():
