@@ -130,7 +130,7 @@ class ChangingAlgorithm(ControllingAlgorithm):
         if beta is not None and beta != "auto" and controller_of(beta) != controller:
             raise UsageError(
                 f"add_tasks(…, beta={beta!r}) was given, but the costs of all tasks follow one controller, {controller}"
-                ". Leave beta out, or give 'auto': the costs of new tasks begin as those of the others did and follow it."
+                ". Leave beta out, or give 'auto': the costs of new tasks begin as the others' did, and follow it."
             )
         return self.beta
 
