@@ -21,8 +21,8 @@ class ActingModel:
     env: Any = None
     #: How observations are normalised, all alike or pooled over tasks, for a model without its tasks
     observation_normalization: ObservationNormalization | None = None
-    #: The same of each task, where each has statistics of its own
-    task_normalizations: list[ObservationNormalization] = []  # noqa: RUF012  (replaced, never changed)
+    #: The same of each task, ``None`` where its observations are as they are; empty where all are alike
+    task_normalizations: list[ObservationNormalization | None] = []  # noqa: RUF012  (replaced, never changed)
 
     def _remember_normalization(self) -> None:
         if self.env is not None:
@@ -63,7 +63,8 @@ class ActingModel:
         :param task: Index or name of the task
         :return: A Stable-Baselines3 policy; with one column its ``state_dict`` fits the host's policy of that
             architecture. It acts among the actions that the task's fixed mask leaves; its ``predict`` takes
-            ``action_masks``, which narrow them further
+            ``action_masks``, which narrow them further. It carries the statistics of ``VecNormalize`` that the task
+            had, for :func:`~sb3_distral.normalize_as_trained`
         :raises UsageError: If there is no such task
         """
         names = self.task_names

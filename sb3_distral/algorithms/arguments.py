@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from inspect import signature
+from numbers import Real
 from typing import Any, TypeVar, cast
 
 import numpy as np
 from gymnasium import spaces
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
@@ -217,6 +219,23 @@ def check_memory(policy_class: type[DistralPolicy], aliases: PolicyAliases) -> N
         )
 
 
+def check_same_memory(distilled_policy: ActorCriticPolicy, policy_class: type[DistralPolicy]) -> None:
+    """
+    Refuse a distilled policy that remembers where the columns do not, and the other way round.
+
+    :param distilled_policy: π0 of another model
+    :param policy_class: Class of the policy that would begin with it
+    :raises UsageError: If one has an LSTM and the other has none
+    """
+    remembers = isinstance(distilled_policy, RecurrentActorCriticPolicy)
+    if remembers != policy_class.is_recurrent:
+        own, prefix = ("an LSTM", "Recurrent") if remembers else ("no LSTM", "")
+        raise UsageError(
+            f"The distilled_policy, a {type(distilled_policy).__name__}, has {own}, other than the columns of "
+            f"{policy_class.__name__}. Use {prefix}DistralA2C or {prefix}DistralPPO, whose columns are like it."
+        )
+
+
 #: Steps of all tasks for which a π0 that comes from elsewhere learns nothing
 STEPS_FROZEN = 100_000
 #: Arguments of a column that make its networks what they are
@@ -225,6 +244,7 @@ NETWORK_ARGUMENTS = (
     "activation_fn",
     "features_extractor_class",
     "features_extractor_kwargs",
+    "share_features_extractor",
     "normalize_images",
     "state_dependent_std",
     "lstm_hidden_size",
@@ -269,6 +289,20 @@ def choose_training(
         )
         raise UsageError(f"train_distilled={train_distilled} was given {reason}, so that nothing could be learned.")
     return train_distilled
+
+
+def check_training(train_distilled: Any) -> None:
+    """
+    Refuse what does not say whether π0 learns.
+
+    :param train_distilled: Whether it does, or from which step on
+    :raises UsageError: If it is neither
+    """
+    if not isinstance(train_distilled, Real):
+        raise UsageError(
+            f"train_distilled={train_distilled!r} was given; expected True, False, or the number of steps after which "
+            "π0 learns. Leave it out for the default of a new model, or what a loaded one was saved with."
+        )
 
 
 def check_same_spaces(distilled_policy: ActorCriticPolicy, env: VecEnv) -> None:
@@ -370,6 +404,22 @@ def check_costs_of_bank(n_distilled: int, is_constant: bool, costs: Costs) -> No
         raise UsageError(
             f"n_distilled={n_distilled} was given, but no task pays for its divergence from π0 (alpha=0 or beta=inf), "
             "so that none would learn from the tasks near it. Give alpha > 0 and a finite beta."
+        )
+
+
+def check_advantages_of_bank(n_distilled: int, normalize_advantage: bool) -> None:
+    """
+    Refuse several distilled policies that would be chosen by noise.
+
+    :param n_distilled: Number of distilled policies
+    :param normalize_advantage: Whether every batch of advantages is made as large as any other, whatever is in it
+    :raises UsageError: If it is: responsibilities ascend the return in its own units, which are gone then
+    """
+    if n_distilled > 1 and normalize_advantage:
+        raise UsageError(
+            f"n_distilled={n_distilled} was given with normalize_advantage=True (PPO's default), under which returns "
+            "that differ by noise alone divide the tasks as real ones do. Give normalize_advantage=False; where "
+            "rewards are far from 1, normalize_returns=True brings those of each task near it."
         )
 
 

@@ -16,13 +16,16 @@ from typing_extensions import override
 
 from sb3_distral.algorithms.arguments import (
     by_name,
+    check_advantages_of_bank,
     check_channels,
     check_costs_of_bank,
     check_images,
     check_memory,
     check_normalized_alike,
     check_one_start,
+    check_same_memory,
     check_same_spaces,
+    check_training,
     choose_policy_class,
     choose_training,
     column_arguments,
@@ -96,9 +99,11 @@ class DistralAlgorithm(ChangingAlgorithm):
     :param distilled_policy: π0 of another model, with which all tasks begin and towards which they are drawn. Columns
         are like its own, and it has the weight 1 in two columns, where nothing else is given
     :param train_distilled: Whether that π0 learns from these tasks: ``False``, ``True``, or from which step on (of all
-        tasks together). By default 100 000: a π0 that learns from tasks which are not learned yet forgets
+        tasks together, in all calls of ``learn``). By default 100 000: a π0 that learns from tasks which are not
+        learned yet forgets
     :param n_distilled: Number of distilled policies, for tasks that come in families. Each task is drawn to those that
-        raise its return, see :attr:`responsibilities`. With two columns only
+        raise its return, see :attr:`responsibilities`: in steps per unit of reward, so that rewards have to be about
+        1 (or ``normalize_returns``) and advantages are not normalised. With two columns only
     :param distilled_view: What π0 may see, where the task columns see all: of vectors a mask, indices or a slice, of
         Dict observations a list of keys. The rest is 0 for it
     :param rehearsal_coef: Weight, in units of reward per nat as c_KL is, of π0's divergence from what it was before
@@ -156,11 +161,13 @@ class DistralAlgorithm(ChangingAlgorithm):
                 check_same_spaces(distilled_policy, task_env)
                 check_normalized_alike(distilled_policy, task_env)
                 task_env = RegularizedReward(with_actions(task_env.venv, distilled_policy.action_space))
-        policy_class = choose_policy_class(policy, space, self.policy_aliases)
+        policy_class: Any = choose_policy_class(policy, space, self.policy_aliases)
+        if distilled_policy is not None:
+            check_same_memory(distilled_policy, policy_class)
         if _init_setup_model:
             check_images(policy_class, space, self.policy_aliases, policy_kwargs)  # type: ignore[arg-type]
         super().__init__(
-            policy_class,  # type: ignore[arg-type]
+            policy_class,
             task_env,  # type: ignore[arg-type]
             policy_kwargs=column_arguments(
                 with_optimizer(policy_kwargs, self._default_optimizer(host_arguments)),
@@ -234,6 +241,8 @@ class DistralAlgorithm(ChangingAlgorithm):
         self._cost_schedule = CostSchedule(self.alpha, self.beta, self.task_names)
         self._check_optimization()
         self._check_rehearsal()
+        check_training(self.train_distilled)
+        check_advantages_of_bank(self.policy_kwargs.get("n_distilled", 1), self.normalize_advantage)
         self._use_distillation(self._own_distillation())
         super()._setup_model()
         self._connect_env()
@@ -277,6 +286,10 @@ class DistralAlgorithm(ChangingAlgorithm):
             self.task_masks = getattr(self.env, "task_masks", None)
         self.policy.set_task_masks(self.task_masks)
         self.policy.task_names = self.task_names
+        self._remember_normalization()
+        self.policy.observation_normalization = normalization = self.observation_normalization
+        if self.policy.bank is None:
+            self.policy.distilled_policy.observation_normalization = normalization  # type: ignore[assignment]
         self._update_costs()
 
     @override
@@ -335,8 +348,10 @@ class DistralAlgorithm(ChangingAlgorithm):
                 "learn was called on a model without environment, as load(path) gives it. Load it with its tasks, "
                 "load(path, env=…), or give them by set_env."
             )
-        known = self._task_episodes
+        known, before = self._task_episodes, self.num_timesteps
         total_timesteps, callback = super()._setup_learn(*args, **kwargs)
+        if self.num_timesteps < before:
+            self._earlier_timesteps += before
         # A reset of the counters empties SB3's buffer of episodes, and so ours.
         empty = not self.ep_info_buffer
         self._task_episodes = {

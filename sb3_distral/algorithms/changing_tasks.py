@@ -12,9 +12,11 @@ from sb3_distral.algorithms.control import ControllingAlgorithm
 from sb3_distral.algorithms.reward import RegularizedReward
 from sb3_distral.envs.changing import Changed, change, check_bare, first_observations, layers_until_tasks
 from sb3_distral.envs.names import check_task_names
+from sb3_distral.envs.normalization import current_normalization, own_normalizations
 from sb3_distral.envs.task_vec_env import Tasks, TaskVecEnv, as_task_vec_env, has_tasks, holds_vec_envs
 from sb3_distral.errors import UsageError
-from sb3_distral.method.costs import Costs, CostSchedule, TaskCoefficient, in_task_order
+from sb3_distral.method.controller import controller_of
+from sb3_distral.method.costs import Costs, CostSchedule, TaskBeta, TaskCoefficient, in_task_order
 from sb3_distral.policies.changing import change_tasks, check_new_tasks
 
 SelfChanging = TypeVar("SelfChanging", bound="ChangingAlgorithm")
@@ -36,7 +38,7 @@ class ChangingAlgorithm(ControllingAlgorithm):
         tasks: Tasks | TaskVecEnv,
         n_envs_per_task: int | None = None,
         alpha: TaskCoefficient | None = None,
-        beta: TaskCoefficient | None = None,
+        beta: TaskBeta | None = None,
     ) -> SelfChanging:
         """
         Add tasks, which begin with π0 as those of ``distilled_policy=`` do: with two columns a task column adds nothing
@@ -48,14 +50,17 @@ class ChangingAlgorithm(ControllingAlgorithm):
         :param n_envs_per_task: Sub-environments of each, where ids or callables are given; by default as many as a task
             of the model has
         :param alpha: α of the new tasks, as in the constructor; to be given where every task has one of its own
-        :param beta: β of the new tasks, likewise
+        :param beta: β of the new tasks, likewise; under a controller of the costs, which is that of all tasks,
+            ``"auto"`` or nothing
         :return: The model
         :raises UsageError: If it has no environment, a name is there already, spaces do not fit, the environment is in
-            a wrapper that cannot follow, or one column cannot begin as π0
+            a wrapper that cannot follow, one column cannot begin as π0, or they are not normalised where each task of
+            the model has a ``VecNormalize`` of its own
         """
         env = self._environment("add_tasks")
         check_new_tasks(self.policy)
         new = self._make_new(tasks, n_envs_per_task, env)
+        check_normalized_too(new, env)
         repeated = sorted(set(new.task_names) & set(self.task_names))
         if repeated:
             raise UsageError(
@@ -63,7 +68,7 @@ class ChangingAlgorithm(ControllingAlgorithm):
                 "already. Give new tasks other names, as the keys of a dict."
             )
         alpha = with_new("alpha", self.alpha, alpha, self.task_names, new.task_names)
-        beta = with_new("beta", self.beta, beta, self.task_names, new.task_names)
+        beta = self._beta_with_new(beta, new.task_names)
         if self.seed is not None:
             new.seed(self.seed + self.num_timesteps)
         self._change(self.task_names, new, alpha, beta)
@@ -120,6 +125,17 @@ class ChangingAlgorithm(ControllingAlgorithm):
         self._cost_schedule = CostSchedule(self.alpha, self.beta, renamed)
         return self
 
+    def _beta_with_new(self, beta: TaskBeta | None, new_names: Sequence[str]) -> Any:
+        controller = self.cost_controller
+        if controller is None:
+            return with_new("beta", self.beta, beta, self.task_names, new_names)
+        if beta is not None and beta != "auto" and controller_of(beta) != controller:
+            raise UsageError(
+                f"add_tasks(…, beta={beta!r}) was given, but the costs of all tasks follow one controller, {controller}"
+                ". Leave beta out, or give 'auto': the costs of new tasks begin as the others' did, and follow it."
+            )
+        return self.beta
+
     def _environment(self, method: str) -> RegularizedReward:
         if self.env is None:
             raise UsageError(
@@ -173,7 +189,7 @@ class ChangingAlgorithm(ControllingAlgorithm):
         self._vec_normalize_env = unwrap_vec_normalize(env)
         self.alpha, self.beta = alpha, beta
         self._cost_schedule = schedule
-        self._keep_followed(kept, len(self.task_names))
+        self._keep_followed(kept, changed.rows, env.tasks)
         self._evaluations = []
         self._new_tasks = [name for name in self.task_names if name in self._new_tasks or name not in names]
         self._keep_episodes(names)
@@ -217,9 +233,27 @@ class ChangingAlgorithm(ControllingAlgorithm):
             self.ep_info_buffer = deque(left, maxlen=self._stats_window_size)
 
 
-def with_new(
-    argument: str, own: Any, given: TaskCoefficient | None, names: Sequence[str], new_names: Sequence[str]
-) -> Any:
+def check_normalized_too(new: VecEnv, env: VecEnv) -> None:
+    """
+    Refuse new tasks that are not normalised beside others of which each has its own statistics.
+
+    :param new: New tasks
+    :param env: The tasks of the model
+    :raises UsageError: If they are not; π0 would see both kinds of observations, and carry no statistics any more
+    """
+    own = own_normalizations(env)
+    if not own or unwrap_vec_normalize(env) is not None:
+        return
+    known, given = current_normalization(env), current_normalization(new)
+    if known is None or given is None or known.statistics.keys() != given.statistics.keys():
+        raise UsageError(
+            f"The tasks {new.task_names} were given without a VecNormalize of their own, or with one of other "  # type: ignore[attr-defined]
+            "observations, but each task of the model has one. Give them in the same: {name: VecNormalize(venv)}, or "
+            "{name: normalize_as_trained(venv, model.distilled_policy)} to begin with what is known of all."
+        )
+
+
+def with_new(argument: str, own: Any, given: TaskBeta | None, names: Sequence[str], new_names: Sequence[str]) -> Any:
     """
     Add what new tasks pay to what the others pay.
 

@@ -77,18 +77,24 @@ class ControllingAlgorithm(UpdatingAlgorithm):
         raise NotImplementedError
 
     def _connect_return_scales(self, env: RegularizedReward) -> None:
-        if self.normalize_returns and self.return_scales is None:
+        if not self.normalize_returns:
+            self.return_scales = None
+        elif self.return_scales is None:
             self.return_scales = ReturnScales(env.tasks, self.gamma)
+        if self.return_scales is not None:
+            # A load may have changed it.
+            self.return_scales.gamma = self.gamma
         if self.return_scales is not None and not np.array_equal(self.return_scales.tasks, env.tasks):
             self.return_scales.restart(env.tasks)
         env.return_scales = self.return_scales
 
-    def _keep_followed(self, kept: Sequence[int], n_tasks: int) -> None:
+    def _keep_followed(self, kept: Sequence[int], rows: np.ndarray, tasks: np.ndarray) -> None:
         """
         Let the state follow tasks that come and go; new ones begin as those of a new model do.
 
         :param kept: Indices of those that stay, which come first then
-        :param n_tasks: Number of tasks then, for which the schedule of costs is made already
+        :param rows: Their sub-environments, which come first likewise
+        :param tasks: Task of each sub-environment then; the schedule of costs is made for them already
         """
         if self.controlled_costs is not None:
             first = self._costs_at_start()
@@ -98,7 +104,7 @@ class ControllingAlgorithm(UpdatingAlgorithm):
             ]
             self.controlled_costs = Costs(*own)
         if self.return_scales is not None:
-            self.return_scales.keep(kept, n_tasks)
+            self.return_scales.keep(kept, rows, tasks)
 
     def _log_costs(self) -> None:
         if self.return_scales is not None:

@@ -8,12 +8,16 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_distral.algorithms.task_names import acting_by_name
+from sb3_distral.envs.normalization import current_normalization, task_normalizations
 from sb3_distral.envs.task_id import keys_in, plain_observation
 from sb3_distral.errors import UsageError
 
 if TYPE_CHECKING:
     from sb3_distral.algorithms.acting import ActingModel
 
+#: Under which models and policies carry how their observations were normalised
+NORMALIZATION = "observation_normalization"
 #: Added to the seed of a training for evaluations, whose episodes are others.
 EVALUATION_SEED = 10_000
 
@@ -24,11 +28,15 @@ class DistilledPredictor:
 
     :param distilled_policy: ``model.distilled_policy``, or the list ``model.distilled_policies``
     :param responsibilities: ``model.responsibilities``, shape (n_tasks, n_distilled); needed for several of them
+    :param task_names: Names of the tasks of these, by which :func:`evaluate_tasks` finds them in an environment
     :raises UsageError: If there are several and nothing says which of them is best
     """
 
     def __init__(
-        self, distilled_policy: PolicyPredictor | Sequence[PolicyPredictor], responsibilities: np.ndarray | None = None
+        self,
+        distilled_policy: PolicyPredictor | Sequence[PolicyPredictor],
+        responsibilities: np.ndarray | None = None,
+        task_names: Sequence[str] | None = None,
     ):
         self.policies = [distilled_policy] if not isinstance(distilled_policy, Sequence) else list(distilled_policy)
         if len(self.policies) > 1 and (responsibilities is None or responsibilities.shape[1] != len(self.policies)):
@@ -38,6 +46,8 @@ class DistilledPredictor:
             )
         #: Index of the best policy by task
         self.best = None if responsibilities is None else responsibilities.argmax(axis=1)
+        #: Tasks that have a best one; a single policy acts in any
+        self.task_names = None if len(self.policies) == 1 else task_names
 
     @classmethod
     def of(cls, model: "ActingModel") -> "DistilledPredictor":
@@ -47,7 +57,7 @@ class DistilledPredictor:
         :param model: The model
         :return: What acts with them as they are now
         """
-        return cls(model.distilled_policies, model.responsibilities)
+        return cls(model.distilled_policies, model.responsibilities, list(model.task_names))
 
     def predict(self, observation: Any, *args: Any, **kwargs: Any) -> Any:
         """
@@ -85,10 +95,11 @@ def evaluate_tasks(
     Evaluate a model task by task, where :func:`evaluate_policy` pools the returns of all sub-environments.
 
     :param model: Any Distral algorithm (each task's own policy acts), or a :class:`DistilledPredictor`
-    :param task_env: A ``TaskVecEnv``, wrapped or not
+    :param task_env: A ``TaskVecEnv``, wrapped or not, of some of the model's tasks or all, which are found by name
     :param n_eval_episodes: Episodes of each task, rounded up to a multiple of its sub-environments
     :param deterministic: Whether to take the likeliest actions
     :return: Returns of the episodes, by task name
+    :raises UsageError: If the model has no task of a name, or was trained on normalised observations and these are not
     """
     episodes = play_tasks(model, task_env, n_eval_episodes, deterministic)
     return {name: [episode.total for episode in own] for name, own in episodes.items()}
@@ -119,7 +130,9 @@ def play_tasks(
     :param n_eval_episodes: Likewise
     :param deterministic: Likewise
     :return: The episodes, by task name
+    :raises UsageError: Likewise
     """
+    check_normalized(model, task_env)
     tasks, task_names = task_env.tasks, task_env.task_names  # type: ignore[attr-defined]
     episodes: dict[str, list[Episode]] = {name: [] for name in task_names}
     totals, lengths = np.zeros(task_env.num_envs), np.zeros(task_env.num_envs, dtype=np.int64)
@@ -136,7 +149,7 @@ def play_tasks(
             totals[index] = lengths[index] = 0
 
     evaluate_policy(
-        model,
+        acting_by_name(model, task_env),
         task_env,
         n_eval_episodes=sum(count_episodes(task_env, n_eval_episodes).values()),
         deterministic=deterministic,
@@ -144,6 +157,29 @@ def play_tasks(
         warn=False,
     )
     return episodes
+
+
+def check_normalized(model: Any, task_env: VecEnv) -> None:
+    """
+    Refuse tasks that give observations as they are, where those of the training were normalised.
+
+    :param model: As :func:`evaluate_tasks`
+    :param task_env: Likewise
+    :raises UsageError: If there are such
+    """
+    names: list[str] = task_env.task_names  # type: ignore[attr-defined]
+    pooled = getattr(model.policies[0] if isinstance(model, DistilledPredictor) else model, NORMALIZATION, None)
+    known = getattr(model, "task_normalizations", [])
+    by_task = dict(zip(model.task_names, known, strict=True)) if known else {}
+    own = zip(names, task_normalizations(task_env) or [current_normalization(task_env)] * len(names), strict=True)
+    raw = [name for name, given in own if given is None and by_task.get(name, pooled) is not None]
+    if raw:
+        raise UsageError(
+            f"The tasks {raw} give observations as they are, and the policy was trained on those that VecNormalize "
+            "normalised. Wrap them as those of the training were: normalize_as_trained(make_task_vec_env(tasks), "
+            "model.distilled_policy), or, where each task had a VecNormalize of its own, each by "
+            "normalize_as_trained(venv, model.task_policy(name))."
+        )
 
 
 def count_episodes(task_env: VecEnv, n_eval_episodes: int) -> dict[str, int]:

@@ -26,14 +26,17 @@ class EvaluationFile:
     Evaluations of a policy in one file.
 
     It holds ``timesteps``, shape (n_evaluations,), ``results`` and ``ep_lengths``, shape (n_evaluations, n_columns),
-    and ``successes`` of the same shape where every episode says whether it ended well.
+    and ``successes`` of the same shape where every episode says whether it ended well. Where columns are tasks it also
+    holds ``task_names``.
 
     :param path: The file
     :param n_columns: Numbers of each evaluation
+    :param task_names: Name of the task of each column, where columns are tasks
     """
 
-    def __init__(self, path: Path, n_columns: int):
+    def __init__(self, path: Path, n_columns: int, task_names: Sequence[str] | None = None):
         self.path, self.n_columns = path, n_columns
+        self.task_names = None if task_names is None else list(task_names)
         self._rows: dict[str, list[Any]] = {}
 
     def begin(self, start: int) -> None:
@@ -41,7 +44,7 @@ class EvaluationFile:
         Go on with what was measured before; what came after the step that a training goes on from comes again.
 
         :param start: Steps of the training so far
-        :raises UsageError: If the file is damaged, or holds evaluations of another number of columns
+        :raises UsageError: If the file is damaged, or holds evaluations of other tasks or of another number of columns
         """
         self._rows = {"timesteps": [], "results": [], "ep_lengths": [], "successes": []}
         if start == 0 or not self.path.exists():
@@ -50,6 +53,8 @@ class EvaluationFile:
             with np.load(self.path) as arrays:
                 kept = arrays["timesteps"] <= start
                 n_columns = arrays["results"].shape[1]
+                # Files of earlier versions do not tell.
+                names = arrays["task_names"].tolist() if "task_names" in arrays else self.task_names
                 for name in self._rows:
                     self._rows[name] = list(arrays[name][kept]) if name in arrays else [None] * int(kept.sum())
         except (*DAMAGE, IndexError, TypeError) as error:
@@ -57,6 +62,11 @@ class EvaluationFile:
                 f"{self.path} cannot be read ({one_line(error)}); expected earlier evaluations, as this callback "
                 "writes them. Put it back from a copy, delete it, or choose another log_path."
             ) from error
+        if names != self.task_names:
+            raise UsageError(
+                f"{self.path} holds evaluations of the tasks {names}, but now there are {self.task_names}, whose "
+                "returns would stand in the columns of others. Choose another log_path where tasks have changed."
+            )
         if n_columns != self.n_columns:
             raise UsageError(
                 f"{self.path} holds evaluations of {n_columns} numbers each, but now there are {self.n_columns}. Go on "
@@ -78,6 +88,8 @@ class EvaluationFile:
         complete: dict[str, Any] = {
             name: np.array(rows) for name, rows in self._rows.items() if not any(own is None for own in rows)
         }
+        if self.task_names is not None:
+            complete["task_names"] = np.array(self.task_names)
         with atomic_write(self.path) as beside, beside.open("wb") as file:
             np.savez(file, **complete)
 
@@ -86,7 +98,7 @@ class EvaluationFolder:
     """
     Evaluations of a policy in every task: one file for each, in a folder of its own, and one of their means.
 
-    In the file of the means every task is a column, in the order of the tasks.
+    In the file of the means every task is a column, in the order of the tasks, whose names it holds.
 
     :param folder: The folder
     :param n_episodes: Episodes of an evaluation by task name
@@ -94,7 +106,7 @@ class EvaluationFolder:
 
     def __init__(self, folder: Path, n_episodes: Mapping[str, int]):
         names = folder_names(list(n_episodes))
-        self.means = EvaluationFile(folder / FILE, len(n_episodes))
+        self.means = EvaluationFile(folder / FILE, len(n_episodes), list(n_episodes))
         self.tasks = {task: EvaluationFile(folder / names[task] / FILE, n) for task, n in n_episodes.items()}
 
     def begin(self, start: int) -> None:

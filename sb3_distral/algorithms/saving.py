@@ -125,6 +125,9 @@ class ResumableAlgorithm(ActingModel, OnPolicyAlgorithm):
         check_load_arguments(cls, kwargs, saved)
         if "policy_kwargs" in kwargs:
             kwargs["policy_kwargs"] = {**of_algorithm(saved["policy_kwargs"]), **(kwargs["policy_kwargs"] or {})}
+        if {"alpha", "beta"} & set(kwargs):
+            # Costs under a controller begin as the arguments say, those of the file are of others.
+            kwargs["controlled_costs"] = None
         if env is not None:
             if not has_tasks(env):
                 n_envs = kwargs.get("n_envs_per_task") or saved["n_envs_per_task"]

@@ -39,7 +39,7 @@ class SharedModel(ActingModel):
     :param num_timesteps: Steps of its training
     :param costs: Its costs at the end
     :param observation_normalization: How the observations of its training were normalised, all alike or pooled
-    :param task_normalizations: The same of each task, where each has statistics of its own
+    :param task_normalizations: The same of each task, ``None`` where they were as they are; empty where all were alike
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class SharedModel(ActingModel):
         num_timesteps: int,
         costs: Costs,
         observation_normalization: ObservationNormalization | None = None,
-        task_normalizations: list[ObservationNormalization] | None = None,
+        task_normalizations: list[ObservationNormalization | None] | None = None,
     ):
         self.policy, self.task_names = policy, task_names
         self.learner, self.num_timesteps, self.costs = learner, num_timesteps, costs
@@ -157,6 +157,6 @@ def _read_model(described: Json, weights: dict[str, th.Tensor]) -> SharedModel:
     for normalization in (common, *own):
         if normalization is not None:
             check_shapes(normalization, policy.plain_observation_space)
-    if None in own or len(own) not in (0, len(names)):
+    if len(own) not in (0, len(names)):
         raise UsageError(f"it has {len(own)} task_normalizations for {len(names)} tasks")
-    return SharedModel(policy, names, described["learner"], described["num_timesteps"], costs, common, own)  # type: ignore[arg-type]
+    return SharedModel(policy, names, described["learner"], described["num_timesteps"], costs, common, own)

@@ -15,6 +15,7 @@ from sb3_distral.algorithms.checkpoint import random_state, set_random_state
 from sb3_distral.algorithms.evaluation import EVALUATION_SEED, DistilledPredictor, Episode, count_episodes, play_tasks
 from sb3_distral.algorithms.evaluation_files import DISTILLED_FOLDER, HELD_OUT_FOLDER, EvaluationFolder
 from sb3_distral.algorithms.logs import record_of_task
+from sb3_distral.algorithms.task_names import acting_by_name
 from sb3_distral.envs.state import layers_of
 from sb3_distral.envs.synchronization import synchronize_statistics
 from sb3_distral.envs.task_id import plain_space
@@ -41,8 +42,9 @@ class TaskEvalCallback(EventCallback):
     evaluation has a seed of its own where the model has one, files go on where they were, and which model was the best
     is known.
 
-    :param eval_env: Tasks of its own, not the training environment: a ``TaskVecEnv``, or a list or dict of tasks.
-        Where ``VecNormalize`` normalises the tasks of the training, they are wrapped as those are
+    :param eval_env: Tasks of its own, not the training environment: a ``TaskVecEnv``, or a list or dict of tasks; some
+        of the model's or all, which are found by name. Where ``VecNormalize`` normalises the tasks of the training,
+        they are wrapped as those are
     :param n_eval_episodes: Episodes of each task
     :param eval_freq: Steps of all sub-environments at once between evaluations
     :param deterministic: Whether to take the likeliest actions; unlike ``EvalCallback``, not by default, since an
@@ -58,7 +60,8 @@ class TaskEvalCallback(EventCallback):
     :param callback_on_new_best: Called when there is a new best model, as by ``EvalCallback``
     :param callback_after_eval: Called after every evaluation, as by ``EvalCallback``
     :param verbose: 1 prints the means of every evaluation
-    :raises UsageError: If ``best_by`` names nothing that is evaluated
+    :raises UsageError: If ``best_by`` names nothing that is evaluated; when a training begins, if the model has no task
+        of a name
     """
 
     model: "DistralAlgorithm"
@@ -114,7 +117,8 @@ class TaskEvalCallback(EventCallback):
         # So that what is wrapped otherwise, or would be done by several, is refused at once.
         self._synchronize()
         self._check_observations()
-        self._policies()
+        for kind, policy in self._policies().items():
+            acting_by_name(policy, self._envs[kind])
         if self.best_by != TASKS and not self.model.policy.distilled_is_trained:
             raise UsageError(
                 f"best_by={self.best_by!r} was given, but nothing trains the distilled policy here (alpha=0 or "

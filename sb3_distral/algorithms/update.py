@@ -43,6 +43,8 @@ class UpdatingAlgorithm(ResumableAlgorithm):
     rehearsal_coef: float
     normalize_advantage: bool
     _distillation: DistillationCallback
+    #: Steps of the model that a ``learn`` which counts from 0 again no longer counts
+    _earlier_timesteps: int = 0
     #: Names of tasks that the optimizer has not seen yet, after others
     _new_tasks: list[str]
     #: What the last pass over the roll-out found, for the log
@@ -52,7 +54,7 @@ class UpdatingAlgorithm(ResumableAlgorithm):
     def distilled_is_frozen(self) -> bool:
         """Whether π0 learns nothing now, see ``train_distilled``."""
         first = self.train_distilled
-        return not first if isinstance(first, bool) else self.num_timesteps < first
+        return not first if isinstance(first, bool) else self._earlier_timesteps + self.num_timesteps < first
 
     @property
     def _controls_kl(self) -> bool:

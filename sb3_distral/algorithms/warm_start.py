@@ -20,9 +20,10 @@ def distilled_parameters(model: ActingModel, temperature: float = 1.0) -> dict[s
         new.learn(100_000)
 
     The networks have to be the same: the policy of that name and the ``policy_kwargs`` of the model, without
-    ``state_dependent_std``. Those of a recurrent model fit sb3-contrib's ``RecurrentPPO``, whose ``policy_kwargs`` then
-    hold ``shared_lstm=True``, ``enable_critic_lstm=False`` and ``net_arch=[]`` too. Where observations were normalised
-    the new task is ``normalize_as_trained(new_task, model.distilled_policy)``.
+    ``state_dependent_std``. One of them leaves no trace in weights, so that nothing could refuse another:
+    ``share_features_extractor``. Those of a recurrent model fit sb3-contrib's ``RecurrentPPO``, whose ``policy_kwargs``
+    then hold ``shared_lstm=True``, ``enable_critic_lstm=False`` and ``net_arch=[]`` too. Where observations were
+    normalised the new task is ``normalize_as_trained(new_task, model.distilled_policy)``.
 
     A π0 that sees a part of its observations (``distilled_view``) gives weights of 0 to the rest: the new network acts
     as it does, and may learn to use what π0 did not see.

@@ -1,5 +1,6 @@
 """How observations were normalised while a policy was trained, which is a part of what it is."""
 
+import warnings
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, NamedTuple
@@ -13,6 +14,9 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize, unwrap_vec_no
 from sb3_distral.envs.statistics import normalized_parts, observation_statistics, pooled
 from sb3_distral.envs.task_id import OBSERVATION_KEY, has_task_key
 from sb3_distral.errors import UsageError
+
+#: Of normalised observations, for what single precision rounds up
+CLIP_TOLERANCE = 1.001
 
 
 class ObservationNormalization(NamedTuple):
@@ -42,6 +46,23 @@ class ObservationNormalization(NamedTuple):
             return {**observation, **{key: self._normalize(key, observation[key]) for key in self.statistics}}
         return self._normalize(OBSERVATION_KEY, observation)
 
+    def warn_if_raw(self, observation: Any) -> None:
+        """
+        Warn of observations that cannot have been normalised, since they are larger than any that were.
+
+        :param observation: Plain observation or one with a task, single or batched
+        """
+        parts = observation if isinstance(observation, Mapping) else {OBSERVATION_KEY: observation}
+        largest = max((float(np.abs(parts[key]).max()) for key in self.statistics if key in parts), default=0.0)
+        if largest > CLIP_TOLERANCE * self.clip:
+            warnings.warn(
+                f"Observations as large as {largest:.4g} were given to a policy that was trained on those that "
+                f"VecNormalize normalised, which are at most {self.clip:g}: what it does with them means nothing. Give "
+                "normalize_as_trained(env, policy) as the environment, where policy is model.distilled_policy or "
+                "model.task_policy(…).",
+                stacklevel=3,
+            )
+
     def _normalize(self, key: str, values: Any) -> np.ndarray:
         own = self.statistics[key]
         normalized = (values - own.mean) / np.sqrt(own.var + self.epsilon)
@@ -67,25 +88,30 @@ def current_normalization(venv: VecEnv) -> ObservationNormalization | None:
     """
     layer = unwrap_vec_normalize(venv)
     own = [] if layer is not None else own_normalizations(venv)
-    layer = pooled(own) if own else layer
-    return None if layer is None or not layer.norm_obs else _copy_of(layer, bool(own))
+    return _normalization_by(pooled(own) if own else layer, bool(own))
 
 
-def task_normalizations(venv: VecEnv) -> list[ObservationNormalization]:
+def task_normalizations(venv: VecEnv) -> list[ObservationNormalization | None]:
     """
     Copy how the observations of each task are normalised now.
 
-    :param venv: Environments of the training
-    :return: The normalisations in the order of the tasks; none where tasks have none of their own
+    :param venv: Tasks of the training
+    :return: The normalisation of each task, ``None`` where its observations are as they are; an empty list where all
+        are alike, by a layer around all of them or none at all
     """
-    copies = [_copy_of(layer, False) for layer in own_normalizations(venv)]
-    return [copy for copy in copies if copy is not None]
+    own = {} if unwrap_vec_normalize(venv) is not None else normalized_parts(venv)
+    names: list[str] = venv.task_names  # type: ignore[attr-defined]
+    known = [_normalization_by(own.get(name)) for name in names]
+    return known if any(known) else []
 
 
-def _copy_of(layer: VecNormalize, is_pooled: bool) -> ObservationNormalization | None:
+def _normalization_by(layer: VecNormalize | None, is_pooled: bool = False) -> ObservationNormalization | None:
+    if layer is None or not layer.norm_obs:
+        return None
     statistics = {key or OBSERVATION_KEY: known for key, known in observation_statistics(layer).items()}
-    copy = ObservationNormalization(deepcopy(statistics), layer.clip_obs, layer.epsilon, is_pooled)
-    return copy if statistics else None
+    if not statistics:
+        return None
+    return ObservationNormalization(deepcopy(statistics), layer.clip_obs, layer.epsilon, is_pooled)
 
 
 def own_normalizations(venv: VecEnv) -> list[VecNormalize]:
@@ -107,7 +133,7 @@ def normalization_of(policy: BasePolicy) -> ObservationNormalization | None:
     """
     Give the normalisation that a policy carries.
 
-    :param policy: ``model.distilled_policy``
+    :param policy: ``model.distilled_policy`` or ``model.task_policy(task)``
     :return: The normalisation; ``None`` where it was trained on observations as they are
     :raises UsageError: If it is of observations in another form than those that the policy sees
     """
@@ -173,7 +199,8 @@ def check_shapes(normalization: ObservationNormalization, space: spaces.Space[An
 
 def normalize_as_trained(venv: VecEnv, distilled_policy: BasePolicy) -> VecEnv:
     """
-    Normalise the observations of a new task as those of π0's training, to act as π0 or to start from its weights::
+    Normalise the observations of a new task as those of π0's training, to act as π0 or to start from its weights; or
+    those of a task as in its training, to act as its policy::
 
         new_tasks = normalize_as_trained(make_vec_env("CartPole-v1"), model.distilled_policy)
         evaluate_policy(model, new_tasks)
@@ -182,7 +209,7 @@ def normalize_as_trained(venv: VecEnv, distilled_policy: BasePolicy) -> VecEnv:
     task's own ``VecNormalize`` is left as it is.
 
     :param venv: Environments on plain observations, or tasks, not normalised
-    :param distilled_policy: ``model.distilled_policy``
+    :param distilled_policy: ``model.distilled_policy``, or ``model.task_policy(task)``
     :return: They in a ``VecNormalize`` with the statistics of the training, which stay as they are, and rewards as they
         are; ``venv`` itself where the training did not normalise
     :raises UsageError: If the observations are others, or normalised already

@@ -19,7 +19,8 @@ from sb3_distral.errors import UsageError
 
 #: Logarithm of a standard deviation that a network puts out: below and above nothing can be learned.
 LOG_STD_RANGE = (-20.0, 2.0)
-#: The same of a column that shall leave π0 as it is, and still be able to learn
+#: The same of a column that shall leave π0 as it is, and still be able to learn. It is the end of the range: where π0
+#: is wide itself the column narrows it, by 0.02 nats a dimension at a standard deviation of 4.5 (0.0001 at 1)
 NEUTRAL_LOG_STD = 2.0
 LOG_TWO_PI = 1.8378770664093453
 

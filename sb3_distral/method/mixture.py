@@ -26,19 +26,20 @@ import torch as th
 from sb3_distral.method.families import Family
 
 
-def responsibilities(evidence: th.Tensor) -> th.Tensor:
+def responsibilities(evidence: th.Tensor, offset: th.Tensor | float = 0.0) -> th.Tensor:
     """
-    Responsibility of each component for each task, q_iz ∝ exp(g_iz − mean of g_z over tasks).
+    Responsibility of each component for each task, q_iz ∝ exp(g_iz − mean of g_z over tasks + b_z).
 
     Without the mean a component that learns a little sooner serves all tasks better, gets all, and the others nothing.
 
     :param evidence: g_iz, sum of the steps of the exponentiated gradient, shape (n_tasks, k)
+    :param offset: b_z, what the mean was before tasks came or left that is the mean of others now, shape (k,)
     :return: Probabilities, shape (n_tasks, k)
 
     >>> responsibilities(th.zeros(3, 2)).tolist()
     [[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
     """
-    return th.softmax(evidence - evidence.mean(dim=0), dim=1)
+    return th.softmax(evidence - (evidence.mean(dim=0) - offset), dim=1)
 
 
 def log_normalizer(family: Family, pooled: th.Tensor, components: th.Tensor, weights: th.Tensor) -> th.Tensor:

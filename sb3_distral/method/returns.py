@@ -35,19 +35,21 @@ class ReturnScales:
         self.tasks = self.tasks if tasks is None else tasks.copy()
         self.returns = np.zeros(len(self.tasks))
 
-    def keep(self, kept: Sequence[int], n_tasks: int) -> None:
+    def keep(self, kept: Sequence[int], rows: npt.NDArray[np.int64], tasks: npt.NDArray[np.int64]) -> None:
         """
-        Forget all tasks but some; new ones come after these. Call :meth:`restart` with their sub-environments next.
+        Forget all tasks but some; new ones come after these. Episodes of tasks that stay go on.
 
         :param kept: Their indices, in their new order
-        :param n_tasks: Number of tasks then
+        :param rows: Their sub-environments, which are the first ones then
+        :param tasks: Task of each sub-environment then, shape (n_envs,)
         """
+        n_tasks = int(tasks.max()) + 1
         old = (self.counts, self.means, self.squares)
         self.counts, self.means, self.squares = (
             np.concatenate([own[list(kept)], np.zeros(n_tasks - len(kept))]) for own in old
         )
-        # Sub-environments are others now, for which restart has to be called.
-        self.tasks = np.zeros(0, dtype=np.int64)
+        self.returns = np.concatenate([self.returns[rows], np.zeros(len(tasks) - len(rows))])
+        self.tasks = tasks.copy()
 
     def normalize(self, rewards: Array, dones: npt.NDArray[np.bool_]) -> Array:
         """

@@ -36,6 +36,8 @@ class Maskable:
 
     action_space: spaces.Space[Any]
     task_mask: TaskMask | None = None
+    #: How the observations of its training were normalised, an ``ObservationNormalization``
+    observation_normalization: Any = None
     #: What holds now, shape (n_choices,) or (batch, n_choices)
     action_mask: th.Tensor | None = None
 
@@ -66,6 +68,15 @@ class Maskable:
             yield
         finally:
             self.action_mask = always
+
+    def check_normalized(self, observation: Any) -> None:
+        """
+        Warn of observations that are as the environment gives them, where those of the training were normalised.
+
+        :param observation: Plain observation, single or batched
+        """
+        if self.observation_normalization is not None:
+            self.observation_normalization.warn_if_raw(observation)
 
     def restrict(self, parameters: th.Tensor) -> th.Tensor:
         """
@@ -126,9 +137,10 @@ class Column(Maskable, ActorCriticPolicy):
                 self.action_net.bias[get_action_dim(self.action_space) :] = self.log_std_init  # type: ignore[operator]
 
     @override
-    def predict(self, *args: Any, action_masks: Any = None, **kwargs: Any) -> tuple[Any, Any]:
+    def predict(self, observation: Any, *args: Any, action_masks: Any = None, **kwargs: Any) -> tuple[Any, Any]:
+        self.check_normalized(observation)
         with self.masked(action_masks):
-            return super().predict(*args, **kwargs)
+            return super().predict(observation, *args, **kwargs)
 
     @override
     def _get_action_dist_from_latent(self, latent_pi: th.Tensor) -> Distribution:
@@ -141,6 +153,9 @@ class Column(Maskable, ActorCriticPolicy):
         # Named only where they are set, so that Stable-Baselines3's own class can load the file otherwise.
         names = ("state_dependent_std", "task_mask", "view", "observation_normalization")
         own = {name: getattr(self, name) for name in names if getattr(self, name)}
+        if not self.share_features_extractor:
+            # Stable-Baselines3 forgets it, and the weights alone do not tell.
+            own["share_features_extractor"] = False
         return {**super()._get_constructor_parameters(), **own}
 
 

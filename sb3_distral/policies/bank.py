@@ -1,11 +1,13 @@
 """Several distilled policies, and which of them the policy of each task is drawn to."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch as th
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import nn
+from typing_extensions import override
 
 from sb3_distral.method import mixture
 from sb3_distral.method.families import Family
@@ -26,6 +28,8 @@ class DistilledBank(nn.Module):
     """
 
     evidence: th.Tensor
+    #: What the mean of the evidence over tasks lost or gained when tasks came or left, shape (k,)
+    offset: th.Tensor
     responsibilities: th.Tensor
 
     def __init__(self, columns: Sequence[ActorCriticPolicy], family: Family, n_tasks: int):
@@ -34,6 +38,7 @@ class DistilledBank(nn.Module):
         self.columns = TaskColumns(columns)
         # With the weights these are all of its state: a training that goes on finds them in its file.
         self.register_buffer("evidence", th.zeros(n_tasks, self.k))
+        self.register_buffer("offset", th.zeros(self.k))
         self.register_buffer("responsibilities", mixture.responsibilities(self.evidence))
         # No parameter, since the optimizer does not step it, but every backward pass leaves its gradient.
         self.responsibilities.requires_grad_()
@@ -80,14 +85,24 @@ class DistilledBank(nn.Module):
         :param n_new: Number of those that come
         """
         evidence, shares = self.evidence[list(kept)], self.responsibilities.detach()[list(kept)]
-        self.evidence = th.cat([evidence, evidence.mean(dim=0).expand(n_new, -1)])
+        # Tasks are compared with what all were, not with those that are left: else a task whose whole family is left
+        # would be the mean, and belong to no family any more.
+        centre = self.evidence.mean(dim=0) - self.offset
+        self.evidence = th.cat([evidence, centre.expand(n_new, -1)])
+        self.offset = self.evidence.mean(dim=0) - centre
         self.responsibilities = th.cat([shares, th.full_like(self.evidence[len(kept) :], 1.0 / self.k)])
         self.responsibilities.requires_grad_()
+
+    @override
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        # Files of earlier versions have none.
+        state_dict.setdefault(f"{prefix}offset", th.zeros_like(self.offset))
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     @th.no_grad()
     def step(self) -> None:
         """Step the responsibilities along the gradient of the tasks' returns, which a backward pass has left."""
         assert self.responsibilities.grad is not None
         self.evidence -= STEP_SIZE * self.responsibilities.grad
-        self.responsibilities.copy_(mixture.responsibilities(self.evidence))
+        self.responsibilities.copy_(mixture.responsibilities(self.evidence, self.offset))
         self.responsibilities.grad = None

@@ -79,13 +79,14 @@ def check_arguments(architecture: Any, distilled_weight: float | None, use_sde: 
         )
 
 
-def check_bank(n_distilled: int, architecture: Any, is_recurrent: bool) -> None:
+def check_bank(n_distilled: int, architecture: Any, is_recurrent: bool, distilled_weight: float | None = None) -> None:
     """
     Refuse several distilled policies where there can be but one.
 
     :param n_distilled: Number of distilled policies
     :param architecture: What the task policies are made of
     :param is_recurrent: Whether the columns remember
+    :param distilled_weight: Weight of π0 in two columns
     :raises UsageError: If there are too few of them, or several where there can be but one
     """
     if not isinstance(n_distilled, int) or n_distilled < 1:
@@ -96,6 +97,12 @@ def check_bank(n_distilled: int, architecture: Any, is_recurrent: bool) -> None:
         raise UsageError(
             f"n_distilled={n_distilled} was given with architecture={architecture!r}, where no distilled policy is a "
             "part of the task policies, so that no return tells which one serves a task. Use 'two_columns'."
+        )
+    if distilled_weight == 0.0:
+        raise UsageError(
+            f"n_distilled={n_distilled} was given with distilled_weight={distilled_weight}, so that no distilled "
+            "policy is a part of the task policies, and no return tells which one serves a task. Give a weight above "
+            "0, or none."
         )
     if is_recurrent:
         raise UsageError(

@@ -68,7 +68,7 @@ class PolicyColumns(BasePolicy):
         **column_kwargs: Any,
     ):
         check_arguments(architecture, distilled_weight, use_sde)
-        check_bank(n_distilled, architecture, self.is_recurrent)
+        check_bank(n_distilled, architecture, self.is_recurrent, distilled_weight)
         super().__init__(observation_space, action_space)
         self.family = make_family(action_space, column_kwargs.get("state_dependent_std", False))
         self.architecture = architecture

@@ -12,6 +12,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from typing_extensions import override
 
+from sb3_distral.envs.normalization import ObservationNormalization
 from sb3_distral.envs.task_id import names_task, with_task
 from sb3_distral.errors import UsageError
 from sb3_distral.method.choices import narrow, unmasked
@@ -46,6 +47,8 @@ class DistralPolicy(JointPolicy):
     #: Whether π0 has ever learned to act, or come from a model where it had; the algorithm sets it
     distilled_is_trained: bool = True
     last_step: ActionStep | None = None
+    #: How the observations of the training are normalised; the algorithm sets it
+    observation_normalization: ObservationNormalization | None = None
 
     def task_policy(self, task: int) -> BasePolicy:
         """
@@ -207,6 +210,8 @@ class DistralPolicy(JointPolicy):
             batch, is_batch = self.distilled_policy.obs_to_tensor(observation)
             n_rows = len(next(iter(batch.values())) if isinstance(batch, Mapping) else batch)
             observation = with_task(observation, np.zeros(n_rows, dtype=np.int64) if is_batch else np.int64(0))
+        if self.observation_normalization is not None:
+            self.observation_normalization.warn_if_raw(observation)
         key, mask_key = self.task_keys
         observation = {**observation, key: self._indices(observation[key])}
         with self._masked(observation[key].ravel(), [observation.get(mask_key), action_masks]):

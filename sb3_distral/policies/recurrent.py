@@ -30,9 +30,10 @@ class RecurrentTaskPolicy(TaskPolicy):
     task_column: LstmColumn
 
     @override
-    def predict(self, *args: Any, action_masks: Any = None, **kwargs: Any) -> tuple[Any, Any]:
+    def predict(self, observation: Any, *args: Any, action_masks: Any = None, **kwargs: Any) -> tuple[Any, Any]:
+        self.check_normalized(observation)
         with self.masked(action_masks):
-            return RecurrentActorCriticPolicy.predict(self, *args, **kwargs)  # type: ignore[arg-type]
+            return RecurrentActorCriticPolicy.predict(self, observation, *args, **kwargs)  # type: ignore[arg-type]
 
     @property
     def lstm_hidden_state_shape(self) -> tuple[int, int, int]:

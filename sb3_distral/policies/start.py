@@ -12,8 +12,15 @@ def check_same_networks(given: ActorCriticPolicy, own: ActorCriticPolicy) -> Non
 
     :param given: A column of another model
     :param own: A column of this one
-    :raises UsageError: If parameters have other names or shapes
+    :raises UsageError: If parameters have other names or shapes, or features are shared in one of them alone
     """
+    if given.share_features_extractor != own.share_features_extractor:
+        # Names and shapes are the same: where features are shared, they are there under both names.
+        raise UsageError(
+            f"The distilled_policy has share_features_extractor={given.share_features_extractor}, the columns of this "
+            f"model {own.share_features_extractor}, so that it would act otherwise here. Give "
+            f"policy_kwargs=dict(share_features_extractor={given.share_features_extractor}), or none."
+        )
     shapes, own_shapes = ({key: tuple(p.shape) for key, p in net.state_dict().items()} for net in (given, own))
     if shapes != own_shapes:
         differing = sorted(dict(set(shapes.items()) ^ set(own_shapes.items())))

@@ -29,6 +29,7 @@ class TaskPolicy(Maskable, BasePolicy):
     :param distilled_weight: Weight α of π0
     :param task_mask: Fixed mask of the task
     :param distilled_view: What π0 may see, see :mod:`sb3_distral.networks.view`
+    :param observation_normalization: How the observations of its training were normalised, which this class only keeps
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class TaskPolicy(Maskable, BasePolicy):
         distilled_weight: float,
         task_mask: TaskMask | None = None,
         distilled_view: View | None = None,
+        observation_normalization: Any = None,
     ):
         super().__init__(observation_space, action_space)
         self.column_class, self.column_kwargs = column_class, column_kwargs
         self.distilled_weight = distilled_weight
+        self.observation_normalization = observation_normalization
         self.set_task_mask(task_mask)
         self.family = make_family(action_space, column_kwargs.get("state_dependent_std", False))
         self.distilled_view = distilled_view
@@ -104,9 +107,10 @@ class TaskPolicy(Maskable, BasePolicy):
         return self.task_column.predict_values(obs)
 
     @override
-    def predict(self, *args: Any, action_masks: Any = None, **kwargs: Any) -> tuple[Any, Any]:
+    def predict(self, observation: Any, *args: Any, action_masks: Any = None, **kwargs: Any) -> tuple[Any, Any]:
+        self.check_normalized(observation)
         with self.masked(action_masks):
-            return super().predict(*args, **kwargs)
+            return super().predict(observation, *args, **kwargs)
 
     @override
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
@@ -115,7 +119,7 @@ class TaskPolicy(Maskable, BasePolicy):
     @override
     def _get_constructor_parameters(self) -> dict[str, Any]:
         names = ("observation_space", "action_space", "column_class", "column_kwargs", "distilled_weight", "task_mask")
-        return {name: getattr(self, name) for name in (*names, "distilled_view")}
+        return {name: getattr(self, name) for name in (*names, "distilled_view", "observation_normalization")}
 
 
 class MixtureTaskPolicy(TaskPolicy):

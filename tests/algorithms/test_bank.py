@@ -23,6 +23,7 @@ from sb3_distral import (
     RecurrentDistralA2C,
     TaskEvalCallback,
     evaluate_tasks,
+    save_policy,
 )
 from sb3_distral.method import mixture
 from sb3_distral.policies.bank import STEP_SIZE
@@ -34,7 +35,8 @@ SHARES = th.tensor([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]])
 
 def banked(algorithm=DistralA2C, **arguments):
     """A model of three tasks and two distilled policies, whose responsibilities are known."""
-    model = distral(table_tasks(3), algorithm=algorithm, n_distilled=K, alpha=0.7, beta=5.0, **arguments)
+    arguments = {"n_distilled": K, "alpha": 0.7, "beta": 5.0, "normalize_advantage": False, **arguments}
+    model = distral(table_tasks(3), algorithm=algorithm, **arguments)
     model.policy.bank.responsibilities.data.copy_(SHARES)
     return model
 
@@ -165,6 +167,13 @@ def test_a_task_policy_is_a_copy(tmp_path):
     th.testing.assert_close(loaded.get_distribution(plain).distribution.logits, expected)
 
 
+def test_a_task_policy_of_several_parts_is_saved_by_its_own_method(tmp_path):
+    model = banked()
+    with refuses("several distilled policies", "policy.save(path)", "model.distilled_policies"):
+        save_policy(model.task_policy(0), tmp_path / "policy")
+    save_policy(model.distilled_policies[1], tmp_path / "policy")
+
+
 def test_components_begin_differently_and_alike_in_the_eyes_of_the_tasks():
     model = distral(table_tasks(3), randomized=False, n_distilled=K)
     first, second = (copied_parameters(own) for own in model.distilled_policies)
@@ -239,6 +248,24 @@ def test_a_copy_of_a_component_is_the_start_of_new_tasks():
     )
 
 
+class Noise(SpaceEnv):
+    """Rewards that are small and depend on nothing."""
+
+    def __init__(self):
+        super().__init__(spaces.Box(-1.0, 1.0, (4,)))
+
+    def step(self, action):
+        observation, reward, *rest = super().step(action)
+        return observation, 0.01 * reward, *rest
+
+
+def test_noise_does_not_divide_tasks_under_ppo():
+    arguments = {"n_steps": 128, "batch_size": 128, "normalize_advantage": False}
+    model = distral([Noise] * 6, algorithm=DistralPPO, randomized=False, n_distilled=K, **arguments)
+    model.learn(2 * 6 * 128)
+    np.testing.assert_allclose(model.responsibilities, 1 / K, atol=0.1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -248,6 +275,9 @@ def test_a_copy_of_a_component_is_the_start_of_new_tasks():
         ({"n_distilled": 2, "optimization": "alternating"}, ["alternating", "joint"]),
         ({"n_distilled": 2, "beta": float("inf")}, ["no task pays", "alpha > 0"]),
         ({"n_distilled": 2, "alpha": 0.0}, ["no task pays", "alpha > 0"]),
+        ({"n_distilled": 2, "distilled_weight": 0.0}, ["distilled_weight=0.0", "above 0"]),
+        ({"n_distilled": 2, "normalize_advantage": True}, ["normalize_advantage=True", "normalize_advantage=False"]),
+        ({"n_distilled": 2, "algorithm": DistralPPO}, ["normalize_advantage=True", "normalize_returns=True"]),
     ],
 )
 def test_arguments_that_mean_nothing_together_are_refused(arguments, words):

@@ -8,12 +8,13 @@ from helpers import copied_parameters, randomize
 from integration.toys import assert_equal, training_state
 
 from sb3_distral import DistralA2C, DistralPPO, join_tasks, select_tasks, tasks
+from sb3_distral.method import mixture
 
 K = 2
 N_STEPS = 8
-LEARNERS = {DistralA2C: {}, DistralPPO: {"batch_size": 16, "n_epochs": 2}}
+LEARNERS = {DistralA2C: {}, DistralPPO: {"batch_size": 16, "n_epochs": 2, "normalize_advantage": False}}
 #: What the bank knows of tasks
-KNOWN = ("evidence", "responsibilities")
+KNOWN = ("evidence", "offset", "responsibilities")
 
 
 def families(*numbers):
@@ -50,16 +51,53 @@ def test_responsibilities_follow_their_tasks_and_new_tasks_begin_between_all(alg
     assert not np.allclose(model.responsibilities, 1 / K, atol=1e-2)
     model.remove_tasks(["family-1"]).add_tasks(families(4, 5))
     after = known(model)
-    for name in KNOWN:
+    for name in ("evidence", "responsibilities"):
         assert th.equal(after[name][:3], before[name][[0, 2, 3]])
-    for name, beginning in zip(KNOWN, (after["evidence"][:3].mean(dim=0), 1 / K), strict=True):
-        assert th.equal(after[name][3:], th.zeros_like(after[name][3:]) + beginning)
+    assert th.equal(after["responsibilities"][3:], th.full((2, K), 1 / K))
     assert_equal(copied_parameters(model.policy.bank), components)
     assert_equal(state_of_components(model), state)
     go_on(model)
     assert model.responsibilities.shape == (5, K)
     np.testing.assert_allclose(model.responsibilities.sum(axis=1), 1.0, rtol=1e-5)
     assert any(not th.equal(own, components[name]) for name, own in copied_parameters(model.policy.bank).items())
+
+
+def by_family(model, families):
+    """Shares that have been learned: tasks of family 0 have nearly all of the first component, the others none."""
+    bank = model.policy.bank
+    bank.evidence = th.tensor([[6.0, 0.0] if family == 0 else [0.0, 0.0] for family in families])
+    bank.responsibilities.data.copy_(mixture.responsibilities(bank.evidence))
+
+
+def step_nowhere(model):
+    """The step of an update that has found nothing."""
+    bank = model.policy.bank
+    bank.responsibilities.grad = th.zeros_like(bank.responsibilities)
+    bank.step()
+
+
+def test_shares_stay_where_they_were_when_a_family_leaves_and_when_others_come():
+    model = trained()
+    by_family(model, [0, 1, 0, 1])
+    before = model.responsibilities
+    assert before.max() > 0.9
+    model.remove_tasks(["family-1", "family-3"])
+    step_nowhere(model)
+    np.testing.assert_allclose(model.responsibilities, before[[0, 2]], rtol=1e-5)
+    model.add_tasks(families(4))
+    step_nowhere(model)
+    np.testing.assert_allclose(model.responsibilities, [*before[[0, 2]], [1 / K] * K], rtol=1e-5)
+    model.remove_tasks(["family-0"])
+    step_nowhere(model)
+    np.testing.assert_allclose(model.responsibilities, [before[2], [1 / K] * K], rtol=1e-5)
+
+
+def test_a_model_of_an_earlier_version_loads(tmp_path):
+    model = trained()
+    state = {name: value for name, value in model.policy.state_dict().items() if not name.endswith("offset")}
+    other = trained(n_rollouts=0)
+    other.policy.load_state_dict(state)
+    assert_equal(known(other), known(model))
 
 
 def test_new_tasks_begin_as_the_pool_of_all():

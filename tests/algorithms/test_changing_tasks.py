@@ -386,3 +386,13 @@ def test_costs_under_a_controller_and_scales_of_returns_stay_with_their_tasks():
     assert model.return_scales.counts.tolist() == [counts["maze-0"], counts["maze-2"], 0.0]
     go_on(model)
     assert model.return_scales.counts[2] == 2 * model.n_steps * 2
+
+
+def test_episodes_of_tasks_that_stay_go_on_in_the_scales_of_returns():
+    model = trained(normalize_returns=True)
+    # Rewards of mazes are rare.
+    before = np.arange(1.0, 7.0)
+    model.return_scales.returns[:] = before
+    model.remove_tasks(["maze-0"]).add_tasks(mazes(3))
+    assert model.return_scales.returns.tolist() == [*before[2:], 0.0, 0.0]
+    go_on(model)

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch as th
+from envs.messages import refuses
 from helpers import LogKeeper, assert_equal_parameters, copied_parameters, distral, prepare, roll_out, table_tasks
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
@@ -149,12 +150,30 @@ def test_tasks_that_stay_keep_their_costs_and_new_ones_begin_as_all_did():
     model = distral(table_tasks(), beta=CONTROLLER)
     start = update(model)
     known = model.controlled_costs
-    model._keep_followed([2, 0], 3)
+    model._keep_followed([2, 0], np.array([2, 0]), np.arange(3))
     assert model.controlled_costs.kl.tolist() == [*known.kl[[2, 0]].tolist(), start.kl[2].item()]
     assert model.controlled_costs.entropy.tolist() == [*known.entropy[[2, 0]].tolist(), start.entropy[2].item()]
 
 
 # What is refused
+
+
+@pytest.mark.parametrize("given", [None, "auto", CostController()])
+def test_new_tasks_follow_the_controller_of_all(given):
+    model = distral(table_tasks(2), beta="auto").learn(120)
+    before = model.costs
+    model.add_tasks({"new": table_tasks(1)["table-0"]}, beta=given)
+    assert model.costs.kl.tolist() == [*before.kl.tolist(), pytest.approx(0.005)]
+    assert model.cost_controller == CostController()
+    model.learn(18, reset_num_timesteps=False)
+
+
+@pytest.mark.parametrize("given", [50.0, {"new": 50.0}, CostController(beta=50.0)])
+def test_costs_of_new_tasks_of_their_own_are_refused_under_a_controller(given):
+    model = distral(table_tasks(2), beta="auto")
+    with refuses("50.0", "follow one controller", "'auto'"):
+        model.add_tasks({"new": table_tasks(1)["table-0"]}, beta=given)
+    assert model.task_names == ["table-0", "table-1"]
 
 
 def test_another_word_for_beta_is_refused():

@@ -10,6 +10,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_distral import DistralA2C, DistralPPO, make_task_vec_env
 from sb3_distral.errors import UsageError
+from sb3_distral.method.controller import CostController
 
 TASKS = {"left": partial(Toy, reward=None), "right": partial(Toy, reward=None)}
 
@@ -31,6 +32,7 @@ def saved(tmp_path_factory):
         ({"n_distilled": 2}, "n_distilled=2.*trained with 1.*Leave it out"),
         ({"optimization": "alternating"}, "optimization='alternating'.*trained with 'joint'"),
         ({"distilled_policy": None}, "which is for new models"),
+        ({"train_distilled": None}, "train_distilled=None was given; expected True, False, or the number"),
         ({"learning_rat": 0.1}, "DistralA2C has no such argument.*Correct its name"),
     ],
 )
@@ -44,6 +46,35 @@ def test_other_arguments_change_the_loaded_model(saved):
     model = DistralA2C.load(saved, env=TASKS, beta=10.0, learning_rate=0.5, architecture="two_columns", verbose=0)
     assert (model.beta, model.learning_rate) == (10.0, 0.5)
     assert model.costs.kl.tolist() == pytest.approx([0.05, 0.05])
+
+
+def following(path, **arguments):
+    """A model whose costs and scales of returns have followed a training, loaded with other arguments."""
+    model = DistralA2C(TASKS, beta="auto", normalize_returns=True, gamma=0.9, policy_kwargs={"net_arch": [4]}, seed=0)
+    model.learn(200).save(path)
+    assert model.costs.kl[0] != pytest.approx(0.005, rel=1e-3)
+    return model, DistralA2C.load(path, env=TASKS, **arguments)
+
+
+def test_costs_under_a_controller_begin_as_the_arguments_of_a_load_say(tmp_path):
+    model, same = following(tmp_path / "same")
+    assert same.costs.kl.tolist() == model.costs.kl.tolist()
+    _, other = following(tmp_path / "alpha", alpha=1.0)
+    assert other.costs.alpha.tolist() == [1.0, 1.0]
+    assert other.costs.entropy.tolist() == [0.0, 0.0]
+    assert other.costs.kl.tolist() == pytest.approx([0.01, 0.01])
+    _, other = following(tmp_path / "beta", beta=CostController(beta=1000.0, highest=0.002, lowest=1e-6))
+    assert other.costs.kl.tolist() == pytest.approx([0.0005, 0.0005])
+    _, other = following(tmp_path / "number", beta=50.0)
+    assert other.costs.kl.tolist() == pytest.approx([0.01, 0.01])
+
+
+def test_returns_are_normalised_as_the_arguments_of_a_load_say(tmp_path):
+    _, plain = following(tmp_path / "plain", normalize_returns=False)
+    assert plain.return_scales is None and plain.env.return_scales is None
+    _, other = following(tmp_path / "gamma", gamma=0.5)
+    assert (other.gamma, other.env.return_scales.gamma) == (0.5, 0.5)
+    assert other.return_scales.counts.tolist() == [100, 100]
 
 
 def test_a_file_of_another_algorithm_is_refused(tmp_path):

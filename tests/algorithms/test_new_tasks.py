@@ -53,6 +53,29 @@ def test_every_task_begins_as_the_distilled_policy(action_space, architecture):
     assert float(divergence.max()) < (0.005 if architecture == "two_columns" and action_space == ACTIONS[3] else 1e-6)
 
 
+def with_separate_features():
+    """A model of images whose actor and critic see other features."""
+    space = spaces.Box(0, 255, (3, 36, 36), np.uint8)
+    kwargs = {"share_features_extractor": False, "features_extractor_kwargs": {"features_dim": 4}}
+    model = DistralA2C([lambda: SpaceEnv(space)] * 2, policy_kwargs=kwargs, device="cpu")
+    randomize(model.policy)
+    return model, [lambda: SpaceEnv(space)] * 3
+
+
+def test_separate_features_are_taken_along(tmp_path):
+    model, new = with_separate_features()
+    policy, rows = model.distilled_policy, th.randint(0, 255, (5, 3, 36, 36))
+    policy.save(tmp_path / "policy")
+    for prior in (policy, type(policy).load(tmp_path / "policy")):
+        own = DistralA2C(new, distilled_policy=prior, device="cpu").distilled_policy
+        with th.no_grad():
+            first, second = (each.get_distribution(rows).distribution.logits for each in (policy, own))
+            assert th.equal(first, second)
+            assert th.equal(policy.predict_values(rows), own.predict_values(rows))
+    with pytest.raises(UsageError, match=r"share_features_extractor=False.*True.*policy_kwargs"):
+        DistralA2C(new, distilled_policy=policy, policy_kwargs={"share_features_extractor": True}, device="cpu")
+
+
 @pytest.mark.parametrize("algorithm", [RecurrentDistralA2C, RecurrentDistralPPO])
 def test_a_recurrent_policy_is_taken_along(algorithm):
     old = trained(algorithm)
@@ -85,6 +108,18 @@ def test_a_number_of_steps_is_the_first_at_which_it_learns(optimization):
     assert th.equal(parameters_of(new.distilled_policy), before)
     new.learn(15, reset_num_timesteps=False)
     assert not th.equal(parameters_of(new.distilled_policy), before)
+
+
+def test_another_call_of_learn_does_not_freeze_it_again(tmp_path):
+    new = on_new_tasks(trained(), train_distilled=60, n_steps=5)
+    new.learn(45).learn(30)
+    assert not new.distilled_is_frozen
+    new.save(tmp_path / "new")
+    loaded = DistralA2C.load(tmp_path / "new", env=[ActionEnv] * 3)
+    for model in (new, loaded):
+        before = parameters_of(model.distilled_policy)
+        model.learn(15)
+        assert not th.equal(parameters_of(model.distilled_policy), before)
 
 
 def test_it_learns_from_the_first_step_if_asked_to():
@@ -152,6 +187,14 @@ def test_a_policy_that_can_learn_nothing_is_refused():
         trained(train_distilled=False)
     with pytest.raises(UsageError, match="train_distilled=10 was given with architecture='shared'"):
         on_new_tasks(trained(), architecture="shared", train_distilled=10)
+
+
+def test_a_policy_that_remembers_is_refused_where_columns_do_not_and_the_other_way_round():
+    recurrent, plain = trained(RecurrentDistralA2C), trained(DistralA2C)
+    with pytest.raises(UsageError, match=r"has an LSTM, other than the columns of DistralPolicy.*RecurrentDistralA2C"):
+        DistralA2C([ActionEnv] * 2, distilled_policy=recurrent.distilled_policy)
+    with pytest.raises(UsageError, match=r"has no LSTM, other than .* Use DistralA2C or DistralPPO"):
+        RecurrentDistralPPO([ActionEnv] * 2, distilled_policy=plain.distilled_policy)
 
 
 def test_a_whole_model_is_refused():

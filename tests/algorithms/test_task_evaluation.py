@@ -75,7 +75,7 @@ def test_files_are_those_of_eval_callback_for_each_task_and_the_means(decided, t
         "successes": [[True, True]] * 2,
     }
     means = {"timesteps": [20, 40], "results": [[0.0, 1.0]] * 2, "ep_lengths": [[1.0, 1.0]] * 2}
-    assert read(tmp_path) == means | {"successes": [[0.0, 1.0]] * 2}
+    assert read(tmp_path) == means | {"successes": [[0.0, 1.0]] * 2, "task_names": ["a", "b"]}
     assert read(tmp_path / "distilled" / "a")["results"] == [[2.0, 2.0]] * 2
     assert read(tmp_path / "distilled")["results"] == [[2.0, 2.0]] * 2
     assert not list(tmp_path.rglob("*.part")) and not (tmp_path / "held_out").exists()
@@ -104,7 +104,8 @@ def test_the_distilled_policy_alone_is_evaluated_on_held_out_tasks(decided, tmp_
 def test_success_is_left_out_where_a_task_does_not_say(tmp_path):
     callback = TaskEvalCallback({"quiet": Toy, "loud": Loud}, 2, 4, log_path=tmp_path)
     DistralA2C({"quiet": Toy, "loud": Loud}).learn(8, callback)
-    assert set(read(tmp_path)) == set(read(tmp_path / "quiet")) == {"timesteps", "results", "ep_lengths"}
+    columns = {"timesteps", "results", "ep_lengths"}
+    assert (set(read(tmp_path)), set(read(tmp_path / "quiet"))) == (columns | {"task_names"}, columns)
     assert read(tmp_path / "loud")["successes"] == [[True, True]]
 
 
@@ -135,6 +136,25 @@ def test_going_on_with_other_numbers_of_episodes_is_refused_at_once(decided, tmp
     ):
         decided.learn(20, [evaluation(tmp_path, 3), recorder], reset_num_timesteps=False)
     assert not recorder.rewards
+
+
+def test_going_on_with_other_tasks_is_refused_at_once(decided, tmp_path):
+    decided.learn(20, evaluation(tmp_path))
+    before = read(tmp_path)
+    decided.add_tasks({"c": Chooser}).remove_tasks(["a"])
+    other = TaskEvalCallback({"b": Chooser, "c": Chooser}, 2, 10, log_path=tmp_path)
+    with refuses("evaluations.npz", "['a', 'b']", "['b', 'c']", "another log_path"):
+        decided.learn(20, other, reset_num_timesteps=False)
+    assert read(tmp_path) == before
+
+
+def test_files_of_earlier_versions_go_on(decided, tmp_path):
+    decided.learn(20, evaluation(tmp_path))
+    with np.load(tmp_path / "evaluations.npz") as arrays:
+        old = {name: array for name, array in arrays.items() if name != "task_names"}
+    np.savez(tmp_path / "evaluations.npz", **old)
+    decided.learn(20, evaluation(tmp_path), reset_num_timesteps=False)
+    assert read(tmp_path)["timesteps"] == [20, 40] and read(tmp_path)["task_names"] == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -204,5 +204,5 @@ def test_dict_observations_train_evaluate_and_predict():
 
 def test_task_eval_callback_takes_tasks_in_any_form_and_names_its_keys(tmp_path):
     callbacks = [TaskEvalCallback(list(TASKS.values()), 1, 20, name=name) for name in ("near", "far")]
-    log = logged(DistralA2C(TASKS), 40, tmp_path, callback=callbacks)
+    log = logged(DistralA2C(list(TASKS.values())), 40, tmp_path, callback=callbacks)
     assert {f"{name}/{key}mean_reward" for name in ("near", "far") for key in ("", "distilled_")} <= set(log)

@@ -1,14 +1,24 @@
 """Statistics of every way to normalise: in evaluations, checkpoints, saved models and what is loaded from them."""
 
+import warnings
 from functools import partial
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from envs.messages import refuses
 from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from sb3_distral import DistralA2C, make_task_vec_env
+from sb3_distral import (
+    DistilledPredictor,
+    DistralA2C,
+    evaluate_tasks,
+    load_policy,
+    make_task_vec_env,
+    normalize_as_trained,
+    save_policy,
+)
 from sb3_distral.envs.statistics import normalizing_layers
 
 from .toys import Toy
@@ -94,6 +104,27 @@ def test_a_model_loaded_without_tasks_gives_them_to_those_that_it_gets(trained, 
         loaded.learn(20)
 
 
+@pytest.mark.parametrize("architecture", ["two_columns", "one_column", "shared"])
+@pytest.mark.parametrize("route", ["at once", "save", "save_policy", "model"])
+def test_a_task_policy_carries_those_of_its_task(architecture, route, tmp_path):
+    for make in (around_all, each_its_own):
+        model = DistralA2C(make(), architecture=architecture, policy_kwargs={"net_arch": [4]}, device="cpu").learn(100)
+        if route == "model":
+            model.save(tmp_path / "model")
+            model = DistralA2C.load(tmp_path / "model", device="cpu")
+        for name, mean in MEANS.items():
+            policy = model.task_policy(name)
+            if route == "save":
+                policy.save(tmp_path / "policy")
+                policy = type(policy).load(tmp_path / "policy", device="cpu")
+            elif route == "save_policy":
+                save_policy(policy, tmp_path / "policy")
+                policy = load_policy(tmp_path / "policy", device="cpu")
+            env = normalize_as_trained(DummyVecEnv([partial(Shifted, mean)]), policy)
+            expected = mean if make is each_its_own else 500.0
+            np.testing.assert_allclose(env.obs_rms.mean, expected, rtol=0.05)
+
+
 def test_a_checkpoint_holds_them_and_a_file_that_vec_normalize_loads(trained):
     make, _, _, folder = trained
     env = make()
@@ -134,3 +165,49 @@ def test_the_statistics_file_of_the_zoo_is_there_for_one_task():
     env = one_alone()
     assert DistralA2C(env).get_vec_normalize_env() is env
     assert DistralA2C({"plain": Toy}).get_vec_normalize_env() is None
+
+
+def test_tasks_that_are_not_normalised_are_not_evaluated(tmp_path):
+    for make in (around_all, each_its_own):
+        model = DistralA2C(make(), policy_kwargs={"net_arch": [4]}, device="cpu").learn(20)
+        model.save(tmp_path / "model")
+        raw = make_task_vec_env({name: partial(Shifted, mean) for name, mean in MEANS.items()})
+        for own in (model, DistralA2C.load(tmp_path / "model", device="cpu")):
+            for policy in (own, DistilledPredictor.of(own)):
+                with refuses("['low', 'high']", "as they are", "normalize_as_trained"):
+                    evaluate_tasks(policy, raw, 1)
+                assert set(evaluate_tasks(policy, model.get_env(), 1)) == set(MEANS)
+        assert evaluate_tasks(DistilledPredictor.of(model), normalize_as_trained(raw, model.distilled_policy), 1)
+
+
+@pytest.mark.parametrize("architecture", ["two_columns", "one_column"])
+def test_acting_on_observations_as_they_are_warns(architecture, tmp_path):
+    model = DistralA2C(around_all(), architecture=architecture, policy_kwargs={"net_arch": [4]}, device="cpu").learn(20)
+    model.save(tmp_path / "model")
+    loaded = DistralA2C.load(tmp_path / "model", device="cpu")
+    raw, normalised = np.full((2, 3), 900.0, np.float32), np.full((2, 3), -10.0, np.float32)
+    named = [{"obs": plain, "task": np.arange(2)} for plain in (raw, normalised)]
+    for policy in (model, model.distilled_policy, model.task_policy(0), loaded):
+        with pytest.warns(UserWarning, match="as large as 900 .* at most 10.*normalize_as_trained"):
+            policy.predict(raw)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            policy.predict(normalised)
+    with pytest.warns(UserWarning, match="as large as 900"):
+        model.predict(named[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict(named[1])
+        evaluate_tasks(model, model.get_env(), 1)
+
+
+def test_new_tasks_are_normalised_where_each_has_its_own():
+    model = DistralA2C(each_its_own(), policy_kwargs={"net_arch": [4]}, device="cpu").learn(20)
+    raw = DummyVecEnv([partial(Shifted, 500.0)])
+    for new in ({"new": raw}, {"new": VecNormalize(raw, norm_obs=False)}):
+        with refuses("['new']", "VecNormalize of their own", "each task of the model has one", "normalize_as_trained"):
+            model.add_tasks(new)
+    assert model.task_names == list(MEANS) and model.distilled_policy.observation_normalization is not None
+    model.add_tasks({"new": VecNormalize(raw)}).learn(20, reset_num_timesteps=False)
+    assert model.distilled_policy.observation_normalization is not None
+    DistralA2C(around_all(), policy_kwargs={"net_arch": [4]}, device="cpu").add_tasks({"new": raw})

@@ -1,5 +1,7 @@
 """Every family against PyTorch's distributions and against sampling."""
 
+import math
+
 import numpy as np
 import pytest
 import torch as th
@@ -148,3 +150,13 @@ def test_other_spaces_are_refused_with_those_that_are_taken(space):
 def test_only_box_actions_have_standard_deviations():
     with pytest.raises(UsageError, match=r"state_dependent_std=True was given with the actions Discrete\(3\)"):
         make_family(spaces.Discrete(3), state_dependent_std=True)
+
+
+@pytest.mark.parametrize(("std", "nats"), [(1.0, 0.0001), (4.5, 0.02)])
+def test_a_column_that_adds_nothing_narrows_a_wide_policy_by_little(std, nats):
+    """The numbers of docs/continual.md."""
+    family = make_family(spaces.Box(-1.0, 1.0, (1,)))
+    prior = family.canonical(th.tensor([[0.3, math.log(std)]]))
+    policy = family.combine(prior, family.neutral()[None], th.tensor(1.0))
+    divergence = float(family.kl_divergence(policy, prior))
+    assert round(divergence, 4 if nats < 0.001 else 2) == nats

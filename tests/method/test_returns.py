@@ -66,11 +66,18 @@ def test_a_restart_forgets_the_returns_and_keeps_what_is_known_of_the_tasks():
     assert scales.normalize(np.array([1.0, 1.0]), np.zeros(2, dtype=bool)) == pytest.approx(1 / known, rel=0.1)
 
 
+def test_episodes_of_tasks_that_stay_go_on():
+    scales = ReturnScales(np.array([0, 0, 1, 1]), GAMMA)
+    scales.normalize(np.array([1.0, 2.0, 3.0, 4.0]), np.zeros(4, dtype=bool))
+    scales.keep([1], np.array([2, 3]), np.array([0, 0, 1]))
+    assert scales.returns.tolist() == [3.0, 4.0, 0.0]
+    assert scales.tasks.tolist() == [0, 0, 1]
+
+
 def test_tasks_that_stay_keep_what_is_known_of_them_and_new_ones_begin_with_nothing():
     scales = ReturnScales(TASKS, GAMMA)
     run(scales, *steps())
     known = scales.scales
-    scales.keep([1], 2)
-    scales.restart(np.array([0, 1]))
+    scales.keep([1], np.array([1]), np.array([0, 1]))
     assert scales.scales.tolist() == [known[1], 1.0]
     assert scales.normalize(np.array([0.0, -7.0]), np.zeros(2, dtype=bool)).tolist() == [0.0, -1.0]
