@@ -128,10 +128,11 @@ def test_the_weight_of_h_is_that_of_the_saved_model(path):
 def test_a_loaded_model_is_evaluated_and_is_where_new_tasks_begin(path):
     model = distral(table_tasks(2)).learn(20)
     loaded = saved(model, path)
-    tasks = make_task_vec_env(table_tasks(2), seed=0)
     assert loaded.num_timesteps == model.num_timesteps
-    tasks = make_task_vec_env({name: partial(TableEnv, 0, time_limit=5, constant_reward=2.0) for name in "ab"})
-    assert evaluate_tasks(loaded, tasks, 2) == {"a": [10.0, 10.0], "b": [10.0, 10.0]}
+    # In another order, which goes by name.
+    names = model.task_names[::-1]
+    tasks = make_task_vec_env({name: partial(TableEnv, 0, time_limit=5, constant_reward=2.0) for name in names})
+    assert evaluate_tasks(loaded, tasks, 2) == {name: [10.0, 10.0] for name in names}
     assert evaluate_policy(loaded, TableEnv(0, time_limit=5, constant_reward=2.0), 2, warn=False)[0] == 10.0
     new = DistralA2C([TableEnv], distilled_policy=loaded.distilled_policy)
     th.testing.assert_close(
