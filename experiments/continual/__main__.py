@@ -34,7 +34,7 @@ class Continual(StudyOptions):
 
     output: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     n_seeds: int = 5
-    timesteps: int = 64_000
+    timesteps: int = 128_000
     n_groups: int = 2
     n_jobs: int = 2
 

@@ -67,7 +67,7 @@ class Study(common.Study[Run]):
     """
 
     seeds: tuple[int, ...]
-    timesteps: int = 64_000
+    timesteps: int = 128_000
     n_groups: int = 2
     n_envs_per_task: int = 16
 

@@ -60,12 +60,14 @@ STUDIES: dict[str, tuple[Any, int]] = {
     "transfer-navigation": (Transfer, 35),
     "warm-start": (WarmStart, 48),
     "scaling": (Scaling, 105),
+    "scaling-256": (Scaling, 14),
     "likeness": (Likeness, 150),
-    "costs": (Costs, 4),
+    "costs": (Costs, 192),
     "costs-kl-alone": (Costs, 32),
     "scales": (Scales, 64),
     "continual": (Continual, 10),
     "families": (Families, 48),
+    "families-longer": (Families, 96),
     "view": (View, 16),
 }
 
@@ -124,8 +126,9 @@ def test_claims_about_likeness_are_those_of_the_results() -> None:
 
 
 def test_claims_about_families_are_those_of_the_results() -> None:
-    page = (RESULTS / "families" / families_page.PAGE).read_text(encoding="utf-8")
-    assert "\n".join(families_page.claims_lines(read_families(RESULTS / "families"))) + "\n" == page
+    for name in ("families", "families-longer"):
+        page = (RESULTS / name / families_page.PAGE).read_text(encoding="utf-8")
+        assert "\n".join(families_page.claims_lines(read_families(RESULTS / name))) + "\n" == page
 
 
 @pytest.mark.parametrize(
@@ -134,7 +137,7 @@ def test_claims_about_families_are_those_of_the_results() -> None:
         ("transfer", ["transfer"]),
         ("scaling", ["scaling"]),
         ("likeness", ["likeness"]),
-        ("families", ["families"]),
+        ("families", ["families", "families-longer"]),
         ("when", [*TRANSFERS, "scaling", "likeness", "scales", "figure4/grid-mazes"]),
     ],
 )
