@@ -68,11 +68,12 @@ class ActingModel:
         :raises UsageError: If there is no such task
         """
         names = self.task_names
-        if task not in names and task not in range(len(names)):
+        is_index = isinstance(task, int | np.integer) and not isinstance(task, bool)
+        if task not in names and not (is_index and task in range(len(names))):
             raise UsageError(
                 f"There is no task {task!r}. Give an index below {len(names)} or one of the names {names}."
             )
-        index = names.index(task) if isinstance(task, str) else task
+        index = names.index(task) if isinstance(task, str) else int(task)
         policy: Any = self.policy.task_policy(index)
         self._remember_normalization()
         own = self.task_normalizations

@@ -9,7 +9,7 @@ from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_distral.algorithms.task_names import acting_by_name
-from sb3_distral.envs.normalization import current_normalization, task_normalizations
+from sb3_distral.envs.normalization import ObservationNormalization, current_normalization, task_normalizations
 from sb3_distral.envs.task_id import keys_in, plain_observation
 from sb3_distral.errors import UsageError
 
@@ -172,14 +172,25 @@ def check_normalized(model: Any, task_env: VecEnv) -> None:
     known = getattr(model, "task_normalizations", [])
     by_task = dict(zip(model.task_names, known, strict=True)) if known else {}
     own = zip(names, task_normalizations(task_env) or [current_normalization(task_env)] * len(names), strict=True)
-    raw = [name for name, given in own if given is None and by_task.get(name, pooled) is not None]
+    raw = [name for name, given in own if knows_nothing(given) and not knows_nothing(by_task.get(name, pooled))]
     if raw:
         raise UsageError(
-            f"The tasks {raw} give observations as they are, and the policy was trained on those that VecNormalize "
-            "normalised. Wrap them as those of the training were: normalize_as_trained(make_task_vec_env(tasks), "
-            "model.distilled_policy), or, where each task had a VecNormalize of its own, each by "
-            "normalize_as_trained(venv, model.task_policy(name))."
+            f"The tasks {raw} give observations as they are, or by a new VecNormalize, and the policy was trained on "
+            "those that VecNormalize normalised. Wrap them as those of the training were: "
+            "normalize_as_trained(make_task_vec_env(tasks), model.distilled_policy), or, where each task had a "
+            "VecNormalize of its own, each by normalize_as_trained(venv, model.task_policy(name))."
         )
+
+
+def knows_nothing(normalization: ObservationNormalization | None) -> bool:
+    """
+    Tell whether observations are as they are.
+
+    :param normalization: How they are normalised
+    :return: Whether they are not, or by the statistics of a new ``VecNormalize``
+    """
+    statistics = [] if normalization is None else normalization.statistics.values()
+    return not any(own.mean.any() or (own.var != 1).any() for own in statistics)
 
 
 def count_episodes(task_env: VecEnv, n_eval_episodes: int) -> dict[str, int]:

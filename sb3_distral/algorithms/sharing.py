@@ -142,6 +142,8 @@ def _read_model(described: Json, weights: dict[str, th.Tensor]) -> SharedModel:
     parts = {"learner": str, "num_timesteps": int, "task_names": list, "costs": dict, "policies": dict}
     for part, kind in {**parts, "distilled_is_trained": bool, "task_normalizations": list}.items():
         check_kind(part, described.get(part), kind)
+    if not 0 <= described["num_timesteps"] < 2**63:
+        raise UsageError("its number of steps is none")
     names, policies = described["task_names"], described["policies"]
     check_task_names(names)
     if "policy" not in policies or len(names) != policies.get("n_tasks"):

@@ -8,6 +8,7 @@ import numpy as np
 import torch as th
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from sb3_distral.cli.options import File, Folder, TaskOptions
@@ -103,7 +104,7 @@ def print_table(evaluation: Evaluation) -> None:
         table.add_column(policy, justify="right")
     for task in returns[DISTILLED_POLICY]:
         cells = [f"{np.mean(by_task[task]):.2f} ± {np.std(by_task[task]):.2f}" for by_task in returns.values()]
-        table.add_row(task, *cells)
+        table.add_row(escape(task), *cells)
     table.add_section()
     means = [np.mean([np.mean(values) for values in by_task.values()]) for by_task in returns.values()]
     table.add_row("mean of tasks", *(f"{mean:.2f}" for mean in means))

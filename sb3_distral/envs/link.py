@@ -38,6 +38,8 @@ class Link:
         #: Answers yet to come
         self.pending = 0
         self.closing = False
+        #: Whether the process makes its environments, which may take longer than a step
+        self.starting = False
         #: Whether an answer has begun to arrive
         self.receiving = False
         self._deadline: float | None = None
@@ -52,6 +54,7 @@ class Link:
         self.kill()
         self.close()
         self.connection, self.process, self.pending = connection, process, 1
+        self.starting = True
 
     def begin_to_close(self, timeout: float | None) -> None:
         """
@@ -110,6 +113,7 @@ class Link:
         finally:
             self.receiving = False
         self.pending -= 1
+        self.starting = False
         return answer
 
     def _wait(self) -> None:
@@ -124,7 +128,7 @@ class Link:
 
     def _seconds(self) -> float | None:
         if not self.closing:
-            return self.step_timeout
+            return None if self.starting else self.step_timeout
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
     def drain(self) -> None:

@@ -175,8 +175,8 @@ def normalization_from_json(described: Mapping[str, Any] | None) -> ObservationN
         if own.mean.shape != own.var.shape or not (np.isfinite(own.mean).all() and (own.var >= 0).all()):
             raise UsageError(f"its statistics of {key!a} are no means and variances")
     clip, epsilon = float(described["clip"]), float(described["epsilon"])
-    if not (clip > 0 and epsilon > 0):
-        raise UsageError(f"its statistics have the clip {clip} and epsilon {epsilon}, expected numbers above 0")
+    if not (0 < clip < np.inf and 0 < epsilon < np.inf):
+        raise UsageError(f"its statistics have the clip {clip} and epsilon {epsilon}, expected finite numbers above 0")
     return ObservationNormalization(statistics, clip, epsilon, bool(described.get("is_pooled")))
 
 

@@ -1,13 +1,11 @@
 """Several distilled policies, and which of them the policy of each task is drawn to."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch as th
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import nn
-from typing_extensions import override
 
 from sb3_distral.method import mixture
 from sb3_distral.method.families import Family
@@ -92,12 +90,6 @@ class DistilledBank(nn.Module):
         self.offset = self.evidence.mean(dim=0) - centre
         self.responsibilities = th.cat([shares, th.full_like(self.evidence[len(kept) :], 1.0 / self.k)])
         self.responsibilities.requires_grad_()
-
-    @override
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
-        # Files of earlier versions have none.
-        state_dict.setdefault(f"{prefix}offset", th.zeros_like(self.offset))
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     @th.no_grad()
     def step(self) -> None:

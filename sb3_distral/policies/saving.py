@@ -27,7 +27,7 @@ from sb3_distral.policies.vocabulary import (
     read_arguments,
 )
 
-#: Most columns of a policy, each of which takes memory beside its weights
+#: Most tasks of a policy, whose columns take memory beside their weights
 MOST_COLUMNS = 1000
 
 
@@ -157,8 +157,9 @@ def check_weights(
     :param weights: The weights that there are
     :raises UsageError: If they are fewer than such columns have
     """
-    if not 0 < n_columns <= MOST_COLUMNS:
-        raise UsageError(f"it describes {n_columns} networks, expected 1 to {MOST_COLUMNS}")
+    # Those of the tasks and of π0
+    if not 0 < n_columns <= 2 * MOST_COLUMNS:
+        raise UsageError(f"it describes {n_columns} networks, expected 1 to {2 * MOST_COLUMNS}")
     # On this device tensors have a shape and no memory.
     nowhere = th.device("meta")
     shapes_alone: Any = type("ShapesAlone", (column_class,), {"device": nowhere})
@@ -174,6 +175,9 @@ def check_weights(
 def _make_single(described: Json, column_class: type[Any], own_spaces: Any, arguments: dict[str, Any]) -> Any:
     weight, shares = described["distilled_weight"], described.get("responsibilities")
     policy: Any
+    for number in () if weight is None else (weight, *(shares or ())):
+        if type(number) not in (int, float) or not 0 <= number < 1e6:
+            raise UsageError(f"it weighs distilled policies by {number!r}, expected numbers from 0 on")
     if weight is None:
         policy = column_class(*own_spaces, BasePolicy._dummy_schedule, **arguments)
     else:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
 from sb3_distral.runs.progress import STEPS, Array, by_task, steps_per_second
@@ -61,18 +62,23 @@ def draw_curves(columns: dict[str, Array]) -> dict[str, Figure]:
 
 def _draw(curve: Curve, columns: dict[str, Array]) -> Figure:
     figure, axes = _figure()
+    shown: dict[str, Line2D] = {}
     for pattern, style in ((curve.pattern, "-"), (curve.distilled, "--")):
         tasks = by_task(columns, pattern) if pattern else {}
         is_few = len(tasks) <= len(COLOURS)
         for task, (name, values) in enumerate(tasks.items()):
             colour = COLOURS[task] if is_few else "#BBBBBB"
-            label = name if is_few and style == "-" else None
-            _line(axes, columns[STEPS], values, color=colour, linestyle=style, label=label)
+            line = _line(axes, columns[STEPS], values, color=colour, linestyle=style)
+            if is_few and style == "-":
+                shown[name] = line
         if tasks and not is_few:
             mean = np.mean(list(tasks.values()), axis=0)
-            label = f"mean of {len(tasks)} tasks" if style == "-" else None
-            _line(axes, columns[STEPS], mean, color="black", linestyle=style, linewidth=2, label=label)
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
+            line = _line(axes, columns[STEPS], mean, color="black", linestyle=style, linewidth=2)
+            if style == "-":
+                shown[f"mean of {len(tasks)} tasks"] = line
+    legend = axes.legend(shown.values(), shown, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    for text in legend.get_texts():
+        text.set(fontsize=8, parse_math=False)  # whatever a task is called
     return figure
 
 
@@ -86,7 +92,9 @@ def _figure() -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _line(axes: Axes, steps: Array, values: Array, **style: object) -> None:
+def _line(axes: Axes, steps: Array, values: Array, **style: object) -> Line2D:
     known = np.isfinite(values)
     # A lone point has no line.
-    axes.plot(steps[known], values[known], marker="o" if known.sum() == 1 else None, **style)  # type: ignore[arg-type]
+    marker = "o" if known.sum() == 1 else None
+    (line,) = axes.plot(steps[known], values[known], marker=marker, **style)  # type: ignore[arg-type]
+    return line

@@ -43,7 +43,7 @@ def _part(path: Path) -> int:
 
 
 def _read_part(path: Path) -> list[dict[str, float]]:
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         rows = [{key: _number(text) for key, text in row.items() if key and text} for row in csv.DictReader(file)]
     return [row for row in rows if np.isfinite(row.get(STEPS, np.nan))]
 

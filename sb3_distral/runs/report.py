@@ -12,13 +12,16 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from sb3_distral.errors import UsageError
+from sb3_distral.archives import DAMAGE
+from sb3_distral.errors import UsageError, one_line
 from sb3_distral.files import atomic_write
 from sb3_distral.runs.curves import draw_curves
 from sb3_distral.runs.folder import CHECKPOINTS, MODEL, OPTIONS, checkpoints
 from sb3_distral.runs.progress import STEPS, Array, by_task, read_progress
 
 REPORT = "report.html"
+#: Bytes of what a file says about versions that are read
+LONGEST = 65_536
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(480px, 100%), 1fr)); gap: 1em; }
@@ -41,12 +44,22 @@ def write_report(run: Path, path: Path | None = None) -> Path:
     if not (run / OPTIONS).is_file():
         raise UsageError(f"{run} holds no {OPTIONS}; expected the folder of a run of sb3-distral train.")
     columns = read_progress(run)
-    options = json.loads((run / OPTIONS).read_text(encoding="utf-8"))
+    options = _read_options(run / OPTIONS)
     path = run / REPORT if path is None else path
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as beside:
         beside.write_text(_page(run, options, columns), encoding="utf-8")
     return path
+
+
+def _read_options(path: Path) -> dict[str, object]:
+    try:
+        options = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is no JSON ({one_line(error)}); expected the options of a training.") from error
+    if not isinstance(options, dict):
+        raise UsageError(f"{path} holds {type(options).__name__}; expected the options of a training, an object.")
+    return options
 
 
 def _page(run: Path, options: dict[str, object], columns: dict[str, Array]) -> str:
@@ -110,9 +123,9 @@ def _versions(run: Path) -> list[tuple[str, str]]:
     files = [file for file in (run / MODEL, *checkpoints(run / CHECKPOINTS)) if file.exists()]
     for file in files:
         try:
-            with zipfile.ZipFile(file) as model:
-                text = model.read("system_info.txt").decode("utf-8", errors="replace")
-        except (zipfile.BadZipFile, KeyError):
+            with zipfile.ZipFile(file) as model, model.open("system_info.txt") as part:
+                text = part.read(LONGEST).decode("utf-8", errors="replace")
+        except DAMAGE:
             continue
         lines = [line.removeprefix("- ").partition(": ") for line in text.splitlines() if ": " in line]
         return [(name, version) for name, _, version in lines]

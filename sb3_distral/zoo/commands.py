@@ -1,5 +1,6 @@
 """The zoo's own commands, which find our algorithms, suites and hyperparameters."""
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,4 +68,8 @@ def main() -> None:
         HYPERPARAMS_SAMPLER[name] = with_costs(HYPERPARAMS_SAMPLER[host])
         HYPERPARAMS_CONVERTER[name] = convert_costs(HYPERPARAMS_CONVERTER[host])
     rl_zoo3.train.ExperimentManager = TaskExperimentManager
-    rl_zoo3.cli.main()
+    try:
+        rl_zoo3.cli.main()
+    except UsageError as error:
+        print(f"sb3_distral.zoo: {error}", file=sys.stderr)
+        raise SystemExit(2) from error

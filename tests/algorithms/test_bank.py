@@ -23,7 +23,6 @@ from sb3_distral import (
     RecurrentDistralA2C,
     TaskEvalCallback,
     evaluate_tasks,
-    save_policy,
 )
 from sb3_distral.method import mixture
 from sb3_distral.policies.bank import STEP_SIZE
@@ -165,13 +164,6 @@ def test_a_task_policy_is_a_copy(tmp_path):
     own.save(tmp_path / "policy")
     loaded = MixtureTaskPolicy.load(tmp_path / "policy")
     th.testing.assert_close(loaded.get_distribution(plain).distribution.logits, expected)
-
-
-def test_a_task_policy_of_several_parts_is_saved_by_its_own_method(tmp_path):
-    model = banked()
-    with refuses("several distilled policies", "policy.save(path)", "model.distilled_policies"):
-        save_policy(model.task_policy(0), tmp_path / "policy")
-    save_policy(model.distilled_policies[1], tmp_path / "policy")
 
 
 def test_components_begin_differently_and_alike_in_the_eyes_of_the_tasks():

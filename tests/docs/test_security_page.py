@@ -27,7 +27,7 @@ def test_limits_are_those_of_the_code() -> None:
     for words in (
         f"at most {LONGEST // 2**20} MiB",
         f"at most {LARGEST_SPACE:,} numbers or choices".replace(",", " "),
-        f"at most {MOST_COLUMNS} networks of at most {MOST_LAYERS} layers",
+        f"at most {MOST_COLUMNS} tasks with networks of at most {MOST_LAYERS} layers",
         f"no more than {LARGEST_RATIO} times its size",
         f"1 to {LONGEST_NAME} printable characters",
     ):

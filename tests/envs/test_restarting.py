@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import time
 from functools import partial
 
 import numpy as np
@@ -95,6 +96,25 @@ def test_a_process_that_hangs_is_started_again_too(made):
     with pytest.warns(UserWarning, match=r"of task 'b' has not answered for 0\.5 s .* started again"):
         assert made.step(np.zeros(4, dtype=int))[2].tolist() == [False, False, True, True]
     made.step(np.zeros(4, dtype=int))
+
+
+class Slow(Mortal):
+    """An environment that takes longer to be made than it may to answer."""
+
+    def __init__(self, **arguments):
+        time.sleep(1.5)
+        super().__init__(**arguments)
+
+
+def test_a_process_may_take_longer_to_start_than_to_answer():
+    slow = partial(Slow, reward=None, length=50)
+    kwargs = {"max_restarts": 1}
+    env = make_task_vec_env({"a": slow}, vec_env_cls=RemoteVecEnv, vec_env_kwargs=kwargs, step_timeout=1)
+    env.reset()
+    kill(env)
+    with pytest.warns(UserWarning, match=r"the 1\. of at most 1 times"):
+        assert env.step(np.zeros(1, dtype=int))[2].tolist() == [True]
+    env.close()
 
 
 def test_the_last_restart_is_the_last():

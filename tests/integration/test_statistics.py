@@ -177,6 +177,8 @@ def test_tasks_that_are_not_normalised_are_not_evaluated(tmp_path):
                 with refuses("['low', 'high']", "as they are", "normalize_as_trained"):
                     evaluate_tasks(policy, raw, 1)
                 assert set(evaluate_tasks(policy, model.get_env(), 1)) == set(MEANS)
+        with refuses("['low', 'high']", "a new VecNormalize", "normalize_as_trained"):
+            evaluate_tasks(model, VecNormalize(raw, training=False), 1)
         assert evaluate_tasks(DistilledPredictor.of(model), normalize_as_trained(raw, model.distilled_policy), 1)
 
 

@@ -92,7 +92,7 @@ def test_training_sees_the_same_frames_with_an_evaluation_beside_it() -> None:
         model.get_env().close()
         return model.rollout_buffer.observations["obs"]
 
-    evaluated = make_task_vec_env({"there": FOUR_ROOMS, "here": HALLWAY}, seed=5)
+    evaluated = make_task_vec_env([FOUR_ROOMS, HALLWAY], seed=5)
     shorten(evaluated, 5)
     evaluation = TaskEvalCallback(evaluated, n_eval_episodes=1, eval_freq=2, deterministic=True)
     np.testing.assert_array_equal(trained(), trained(evaluation))

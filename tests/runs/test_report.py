@@ -1,5 +1,6 @@
 import json
 import re
+import zipfile
 from base64 import b64decode
 
 import numpy as np
@@ -44,6 +45,33 @@ def test_another_file_is_written_and_the_folder_left_alone(run):
     assert path.stat().st_size > 1000 and sorted(run.iterdir()) == before
 
 
+@pytest.mark.parametrize(("text", "says"), [("{bad", "is no JSON"), ("[1]", "holds list"), ('"x"', "holds str")])
+def test_options_that_are_none_are_refused(run, text, says):
+    (run / "train.json").write_text(text)
+    with pytest.raises(UsageError, match=says):
+        report.write_report(run)
+
+
+def test_a_damaged_model_and_a_log_in_another_encoding_do_not_hinder(run):
+    (run / "model.zip").write_bytes(b"PK\x03\x04 torn")
+    with (run / "progress.csv").open("ab") as file:
+        file.write(b"\xff\xfe,1\n")
+    assert "Finished" in report.write_report(run).read_text(encoding="utf-8")
+
+
+def test_the_versions_of_a_model_are_read_and_no_more_than_them(run):
+    with zipfile.ZipFile(run / "model.zip", "w", zipfile.ZIP_DEFLATED) as model:
+        model.writestr("system_info.txt", "- Python: 3.11\n" + " " * 10_000_000 + "- Later: 1\n")
+    page = report.write_report(run).read_text(encoding="utf-8")
+    assert "<th>Python</th><td>3.11</td>" in page and "Later" not in page
+
+
+def test_names_may_look_like_formulas_or_begin_with_an_underscore(run):
+    (figure,) = curves.draw_curves(columns_of(["$^$", "_hidden"])).values()
+    figure.draw_without_rendering()
+    assert {text.get_text() for text in figure.axes[0].get_legend().get_texts()} == {"$^$", "_hidden"}
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"holds no train\.json.*expected the folder of a run"):
         report.write_report(tmp_path)
@@ -53,8 +81,10 @@ def test_a_task_has_one_colour_in_all_figures():
     order = ["a-2", "a-10", "a-1"]
     columns = columns_of(order) | {f"distral/{task}/entropy": np.ones(2) for task in reversed(order)}
     figures = curves.draw_curves(columns)
+    legends = [figure.axes[0].get_legend() for figure in figures.values()]
     colours = [
-        {line.get_label(): line.get_color() for line in figure.axes[0].get_lines()} for figure in figures.values()
+        {text.get_text(): line.get_color() for text, line in zip(own.get_texts(), own.get_lines(), strict=True)}
+        for own in legends
     ]
     assert len(colours) == 2 and colours[0] == colours[1] and len(set(colours[0].values())) == 3
 

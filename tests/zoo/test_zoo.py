@@ -137,6 +137,14 @@ def test_a_task_that_is_not_there_is_refused():
         gym.make("grid-mazes", task=8)
 
 
+def test_mistakes_of_the_user_end_without_a_traceback(monkeypatch, tmp_path, capsys):
+    words = ["--algo", "distral_a2c", "--env", "grid-mazes", "-f", str(tmp_path), "-params", "n_envs:3", "-n", "10"]
+    monkeypatch.setattr(sys, "argv", ["zoo", "train", *words])
+    with pytest.raises(SystemExit) as stop:
+        zoo.main()
+    assert stop.value.code == 2 and "3 environments were asked for" in capsys.readouterr().err
+
+
 def test_the_command_and_a_single_environment(tmp_path):
     what = ("--algo", "distral_a2c", "--env", "CartPole-v1", "-n", "64", "--eval-freq", "-1", "-params", "n_envs:2")
     command = [sys.executable, "-m", "sb3_distral.zoo", "train", *what, "-f", str(tmp_path)]
