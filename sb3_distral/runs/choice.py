@@ -10,6 +10,8 @@ from sb3_distral.errors import UsageError
 
 #: Largest arguments of suites, which take memory
 MOST = {"n_tasks": 1000, "size": 999}
+#: Largest n_tasks × size³, to which the memory of mazes is proportional
+LARGEST = 20_000_000
 
 
 @dataclass(kw_only=True)
@@ -87,7 +89,14 @@ class TaskChoice:
                     f"--suite-arguments got {f'{name}={value}'!r}; expected a {kind} for one of the names "
                     f"{sorted(values)}, for example {name if name in values else sorted(values)[0]}=1."
                 )
-        return values | dict(self.suite_arguments)
+        values |= self.suite_arguments
+        if values["n_tasks"] * values.get("size", 1) ** 3 > LARGEST:
+            raise UsageError(
+                f"--suite-arguments ask for {values['n_tasks']} mazes of size {values['size']}; expected n_tasks × "
+                f"size³ to be at most {LARGEST}, since their observations are held in memory. Give smaller or fewer "
+                "ones."
+            )
+        return values
 
     def is_same(self, other: "TaskChoice") -> bool:
         """

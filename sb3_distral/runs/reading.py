@@ -8,6 +8,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from sb3_distral.errors import UsageError, one_line
 
+#: Most tasks of a run that are environments
+MOST_ENVS = 1000
+
 
 def read_options(path: Path, kind: type[Any]) -> dict[str, Any]:
     """
@@ -48,6 +51,8 @@ def checked(values: Any, kind: type[Any]) -> dict[str, Any]:
             raise UsageError(f"it holds the unknown option {name!a:.100}")
         if not is_of(value, hints[name]):
             raise UsageError(f"its option {name} is {value!a:.100}, which is of the wrong type")
+    if len(values["envs"]) > MOST_ENVS:
+        raise UsageError(f"it names {len(values['envs'])} environments, expected at most {MOST_ENVS}")
     return {**values, "envs": tuple(values["envs"])}
 
 

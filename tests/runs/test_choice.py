@@ -12,6 +12,7 @@ from sb3_distral.runs import TaskChoice
         (TaskChoice(suite="two-rooms", envs=("CartPole-v1",)), "--suite two-rooms together with --envs CartPole-v1"),
         (TaskChoice(envs=("missing_module:CartPole-v1",)), "missing_module"),
         (TaskChoice(envs=("CartPole-v1",), suite_arguments={"size": 9}), "--suite-arguments size=9 .* without --suite"),
+        (TaskChoice(suite="grid-mazes", suite_arguments={"n_tasks": 30, "size": 99}), r"30 mazes of size 99.*20000000"),
         (TaskChoice(suite="two-rooms", suite_arguments={"size": 9}), r"'size=9'.*\['goal_seed', 'n_tasks'\]"),
         (TaskChoice(suite="grid-mazes", suite_arguments={"maze_seed": -1}), "'maze_seed=-1'; expected a natural"),
     ],

@@ -21,6 +21,7 @@ WRONG = [
     ({"envs": [1]}, "its option envs is [1]"),
     ({"suite_arguments": {"n_tasks": "2"}}, "its option suite_arguments is"),
     ({"suite_arguments": ["n_tasks"]}, "not enough values"),
+    ({"envs": ["CartPole-v1"] * 1001}, "it names 1001 environments"),
     ({"suite_arguments": None}, "its option suite_arguments is None"),
     ({"seed": 1.5}, "its option seed is 1.5"),
     ({"seed": True}, "its option seed is True"),
