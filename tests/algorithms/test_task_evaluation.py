@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from envs.messages import refuses
-from integration.toys import Recorder, Toy, same, training_state
+from integration.toys import Chooser, Recorder, Toy, same, training_state
 from stable_baselines3.common.callbacks import BaseCallback, StopTrainingOnRewardThreshold
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
@@ -15,17 +15,12 @@ from sb3_distral import DistralA2C, TaskEvalCallback, make_task_vec_env
 from sb3_distral.errors import UsageError
 
 
-class Chooser(gym.Env):
-    """The reward is the action, and an episode succeeds where it is not 0."""
-
-    observation_space = gym.spaces.Box(0.0, 1.0, (3,), np.float32)
-    action_space = gym.spaces.Discrete(3)
-
-    def reset(self, *, seed=None, options=None):
-        return np.ones(3, np.float32), {}
+class Succeeding(Chooser):
+    """An episode succeeds where the action is not 0."""
 
     def step(self, action):
-        return np.ones(3, np.float32), float(action), True, False, {"is_success": action > 0}
+        *step, _ = super().step(action)
+        return *step, {"is_success": action > 0}
 
 
 def prefer(model, distilled, *tasks):
@@ -40,7 +35,7 @@ def prefer(model, distilled, *tasks):
 @pytest.fixture
 def decided():
     """π0 takes action 2, the task policies take 0 and 1."""
-    model = DistralA2C({"a": Chooser, "b": Chooser}, architecture="one_column", learning_rate=0.0, device="cpu")
+    model = DistralA2C({"a": Succeeding, "b": Succeeding}, architecture="one_column", learning_rate=0.0, device="cpu")
     prefer(model, 2, 0, 1)
     return model
 
@@ -58,7 +53,7 @@ class Turn(BaseCallback):
 
 
 def evaluation(path=None, n_eval_episodes=2, eval_freq=10, **arguments):
-    return TaskEvalCallback({"a": Chooser, "b": Chooser}, n_eval_episodes, eval_freq, log_path=path, **arguments)
+    return TaskEvalCallback({"a": Succeeding, "b": Succeeding}, n_eval_episodes, eval_freq, log_path=path, **arguments)
 
 
 def read(path):
@@ -83,7 +78,7 @@ def test_files_are_those_of_eval_callback_for_each_task_and_the_means(decided, t
 
 def test_the_distilled_policy_alone_is_evaluated_on_held_out_tasks(decided, tmp_path):
     """Held-out tasks may be called like those of the training, and are of another number."""
-    held_out = {"a": Chooser, "c": Chooser, "d": Chooser}
+    held_out = {"a": Succeeding, "c": Succeeding, "d": Succeeding}
     callback = evaluation(tmp_path / "files", held_out=held_out)
     decided.set_logger(configure(str(tmp_path), ["json"]))
     decided.learn(20, callback)
@@ -141,8 +136,8 @@ def test_going_on_with_other_numbers_of_episodes_is_refused_at_once(decided, tmp
 def test_going_on_with_other_tasks_is_refused_at_once(decided, tmp_path):
     decided.learn(20, evaluation(tmp_path))
     before = read(tmp_path)
-    decided.add_tasks({"c": Chooser}).remove_tasks(["a"])
-    other = TaskEvalCallback({"b": Chooser, "c": Chooser}, 2, 10, log_path=tmp_path)
+    decided.add_tasks({"c": Succeeding}).remove_tasks(["a"])
+    other = TaskEvalCallback({"b": Succeeding, "c": Succeeding}, 2, 10, log_path=tmp_path)
     with refuses("evaluations.npz", "['a', 'b']", "['b', 'c']", "another log_path"):
         decided.learn(20, other, reset_num_timesteps=False)
     assert read(tmp_path) == before
@@ -208,7 +203,7 @@ def test_progress_is_printed_if_asked_for(decided, capsys):
 
 def test_names_of_tasks_are_safe_as_names_of_folders(tmp_path):
     names = ["distilled", "sb3:Maze v0", "sb3_Maze_v0", "a..b", "A", "a"]
-    tasks = dict.fromkeys(names, Chooser)
+    tasks = dict.fromkeys(names, Succeeding)
     model = DistralA2C(tasks, architecture="one_column", learning_rate=0.0, device="cpu")
     prefer(model, 2, 0, 1, 2, 0, 1, 2)
     model.learn(60, TaskEvalCallback(tasks, 1, 10, log_path=tmp_path / "log"))
@@ -303,7 +298,7 @@ def test_evaluations_that_are_not_normalised_as_the_training_are_refused_at_once
     assert not recorder.rewards
 
 
-class Wide(Chooser):
+class Wide(Succeeding):
     """The same with a longer observation."""
 
     observation_space = gym.spaces.Box(0.0, 1.0, (4,), np.float32)
@@ -311,7 +306,7 @@ class Wide(Chooser):
 
 @pytest.mark.parametrize("argument", ["eval_env", "held_out"])
 def test_tasks_with_other_observations_are_refused_at_once(argument, decided):
-    tasks = {"eval_env": [Chooser], "held_out": [Chooser]} | {argument: [Wide]}
+    tasks = {"eval_env": [Succeeding], "held_out": [Succeeding]} | {argument: [Wide]}
     with pytest.raises(UsageError, match=rf"\(4,\), float32\) as {argument}; expected those of the training, .*\(3,\)"):
         decided.learn(10, callback=TaskEvalCallback(tasks["eval_env"], held_out=tasks["held_out"]))
     assert decided.num_timesteps == 0

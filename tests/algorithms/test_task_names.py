@@ -1,24 +1,10 @@
 """Evaluations find the policy of a task by its name, whatever else stands beside it."""
 
-import gymnasium as gym
-import numpy as np
 import pytest
 from envs.messages import refuses
+from integration.toys import Chooser
 
 from sb3_distral import DistilledPredictor, DistralA2C, TaskEvalCallback, evaluate_tasks, make_task_vec_env
-
-
-class Chooser(gym.Env):
-    """The reward is the action: returns tell which policy acted."""
-
-    observation_space = gym.spaces.Box(0.0, 1.0, (3,), np.float32)
-    action_space = gym.spaces.Discrete(3)
-
-    def reset(self, *, seed=None, options=None):
-        return np.ones(3, np.float32), {}
-
-    def step(self, action):
-        return np.ones(3, np.float32), float(action), True, False, {}
 
 
 @pytest.fixture

@@ -17,20 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 import sb3_distral.tasks
 from sb3_distral import DistralA2C, TaskEvalCallback, evaluate_tasks, make_task_vec_env
 
-from .toys import DICT_SPACE, TASKS, Recorder, Toy, logged
-
-
-class Chooser(gym.Env):
-    """The reward is the action: returns tell which policy acted."""
-
-    observation_space = gym.spaces.Box(0.0, 1.0, (3,), np.float32)
-    action_space = gym.spaces.Discrete(3)
-
-    def reset(self, *, seed=None, options=None):
-        return np.ones(3, np.float32), {}
-
-    def step(self, action):
-        return np.ones(3, np.float32), float(action), True, False, {}
+from .toys import DICT_SPACE, TASKS, Chooser, Recorder, Toy, logged
 
 
 def prefer(model, distilled, *tasks):

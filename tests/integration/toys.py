@@ -180,3 +180,16 @@ def logged(model, steps, tmp_path, **learn_arguments):
     with (tmp_path / "progress.csv").open(newline="") as file:
         rows = list(csv.reader(file))
     return dict(zip(rows[0], rows[-1], strict=True))
+
+
+class Chooser(gym.Env):
+    """The reward is the action: returns tell which policy acted."""
+
+    observation_space = gym.spaces.Box(0.0, 1.0, (3,), np.float32)
+    action_space = gym.spaces.Discrete(3)
+
+    def reset(self, *, seed=None, options=None):
+        return np.ones(3, np.float32), {}
+
+    def step(self, action):
+        return np.ones(3, np.float32), float(action), True, False, {}
